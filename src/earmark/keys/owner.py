@@ -1,0 +1,69 @@
+"""The owner's signing key: Ed25519, made once and kept apart from marking keys."""
+
+from dataclasses import dataclass, field
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from earmark.commitment import frame
+from earmark.errors import InvalidKeyError
+from earmark.keys.transcript import Owner
+
+_LABEL = "earmark/signature/v1"
+
+
+@dataclass(frozen=True)
+class OwnerKey:
+    """Who signs.
+
+    Attributes:
+        name: The owner's name as the transcript will state it.
+        secret: 32 bytes, the Ed25519 seed.
+    """
+
+    name: str
+    secret: bytes = field(repr=False)
+
+    @classmethod
+    def generate(cls, name: str) -> "OwnerKey":
+        """Make a new key from the operating system's randomness.
+
+        Args:
+            name: The owner's name, 1 to 200 characters.
+
+        Returns:
+            The key.
+        """
+        return cls(name, Ed25519PrivateKey.generate().private_bytes_raw())
+
+    @property
+    def owner(self) -> Owner:
+        """The public half, as the transcript states it."""
+        public = Ed25519PrivateKey.from_private_bytes(self.secret).public_key()
+        return Owner(self.name, public.public_bytes_raw(), None)
+
+    def sign(self, root: bytes) -> bytes:
+        """Return the Ed25519 signature, 64 bytes, over a label and the root of a transcript."""
+        return Ed25519PrivateKey.from_private_bytes(self.secret).sign(frame(_LABEL, root))
+
+
+def check_signature(owner: Owner, root: bytes, signature: bytes) -> None:
+    """Raise unless the owner signed the root.
+
+    Args:
+        owner: Whose public key it should be.
+        root: Hash of the transcript, 32 bytes.
+        signature: 64 bytes.
+
+    Raises:
+        InvalidKeyError: The signature or the public key is not valid.
+
+    Source:
+        RFC 8032
+    """
+    try:
+        Ed25519PublicKey.from_public_bytes(owner.public_key).verify(signature, frame(_LABEL, root))
+    except (InvalidSignature, ValueError) as error:
+        raise InvalidKeyError(
+            "the owner's signature does not fit the transcript: one of the two was altered"
+        ) from error

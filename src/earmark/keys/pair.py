@@ -1,0 +1,171 @@
+"""(mk, vk): the marking key is secret, the verification key is public."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+from earmark.commitment import Stream, commit, merkle_path, merkle_root
+from earmark.errors import InvalidKeyError
+from earmark.keys.labels import derive_labels, question_order
+from earmark.keys.owner import check_signature
+from earmark.keys.transcript import Transcript
+from earmark.triggers import Backdoor, Trigger, kind_named
+
+_SECRET_LABEL = "earmark/trigger-secret/v1"  # noqa: S105 - a domain label, not a secret
+
+
+class SetId(NamedTuple):
+    """Which trigger set: place of the stratum, and of the set in it."""
+
+    stratum: int
+    number: int
+
+
+@dataclass(frozen=True)
+class VerificationKey:
+    """vk: what the owner publishes before the model.
+
+    Attributes:
+        transcript: Everything fixed before the labels.
+        signature: The owner's Ed25519 signature over the root, 64 bytes.
+        timestamps: Tokens of time-stamping authorities over the signed file, in order.
+    """
+
+    transcript: Transcript
+    signature: bytes
+    timestamps: tuple[bytes, ...] = ()
+
+    def check(self) -> None:
+        """Raise unless the owner's signature covers the transcript.
+
+        Raises:
+            InvalidKeyError: It does not.
+        """
+        check_signature(self.transcript.owner, self.transcript.root, self.signature)
+
+    @property
+    def set_ids(self) -> tuple[SetId, ...]:
+        """All trigger sets in the order of use."""
+        return tuple(
+            SetId(place, index)
+            for place, stratum in enumerate(self.transcript.strata)
+            for index in range(len(stratum.set_roots))
+        )
+
+    def labels(self, set_id: SetId) -> tuple[int, ...]:
+        """Return T_L of one set, by place in the set (labels are public: they follow from the root).
+
+        Raises:
+            InvalidKeyError: The labels are chosen, or depend on a beacon whose value is not known.
+        """
+        transcript = self.transcript
+        if transcript.labels["rule"] != "derived":
+            raise InvalidKeyError("the labels of this key were chosen by its owner, not derived")
+        if transcript.beacon is not None:
+            raise InvalidKeyError("the labels of this key depend on a beacon whose value is missing")
+        count = transcript.strata[set_id.stratum].triggers_per_set
+        return derive_labels(transcript.root, *set_id, count, transcript.class_count)
+
+    def order(self, set_id: SetId) -> tuple[int, ...]:
+        """Return the places of a set's triggers in the order in which they are asked."""
+        count = self.transcript.strata[set_id.stratum].triggers_per_set
+        return question_order(self.transcript.root, *set_id, count)
+
+
+@dataclass(frozen=True)
+class MarkingKey:
+    """mk: the backdoor and everything that opens its commitments. Secret.
+
+    Attributes:
+        verification_key: The public half.
+        secrets: For every set, the 32-byte secret of each trigger.
+        triggers: For every set, its triggers. They are kept and not made anew from the secrets, so that
+            no later change of a sampler or of a library can lose them.
+    """
+
+    verification_key: VerificationKey
+    secrets: Mapping[SetId, tuple[bytes, ...]] = field(repr=False)
+    triggers: Mapping[SetId, tuple[Trigger, ...]] = field(repr=False)
+
+    @property
+    def transcript(self) -> Transcript:
+        """The public transcript."""
+        return self.verification_key.transcript
+
+    @property
+    def trigger_count(self) -> int:
+        """Triggers in all sets."""
+        return sum(len(triggers) for triggers in self.triggers.values())
+
+    def backdoor(self, set_ids: Iterable[SetId] | None = None) -> Backdoor:
+        """Return b = (T, T_L) of the given sets, or of all: what marking a model needs.
+
+        Args:
+            set_ids: Which sets; None for all.
+
+        Returns:
+            The triggers and labels, set after set.
+        """
+        chosen = tuple(self.triggers if set_ids is None else set_ids)
+        triggers = tuple(trigger for set_id in chosen for trigger in self.triggers[set_id])
+        labels = tuple(label for set_id in chosen for label in self.verification_key.labels(set_id))
+        return Backdoor(triggers, labels, self.transcript.class_count)
+
+    @cached_property
+    def _commitments(self) -> dict[SetId, tuple[bytes, ...]]:
+        return {set_id: commitments(self.triggers[set_id], self.secrets[set_id]) for set_id in self.triggers}
+
+    def path(self, set_id: SetId, index: int) -> tuple[bytes, ...]:
+        """Return the Merkle path of one trigger's commitment, for opening it."""
+        return merkle_path(self._commitments[set_id], index)
+
+    def check(self) -> None:
+        """Raise unless signature, counts, geometry and every commitment agree with the transcript.
+
+        Steps 1 and 2 of the verification; also run whenever a key is read.
+
+        Raises:
+            InvalidKeyError: Something does not agree.
+            FormatError: A trigger's bytes are malformed.
+        """
+        self.verification_key.check()
+        transcript = self.transcript
+        if transcript.commitment["scheme"] != "salted-sha256":
+            raise InvalidKeyError("this release opens only salted-sha256 commitments")
+        expected = self.verification_key.set_ids
+        if tuple(self.triggers) != expected or tuple(self.secrets) != expected:
+            raise InvalidKeyError("the marking key does not hold the sets that the transcript lists")
+        kind = kind_named(transcript.task.geometry.kind)
+        for set_id in expected:
+            stratum = transcript.strata[set_id.stratum]
+            triggers, secrets = self.triggers[set_id], self.secrets[set_id]
+            if not len(triggers) == len(secrets) == stratum.triggers_per_set:
+                raise InvalidKeyError(f"set {set_id.number} of {stratum.name!r} is incomplete")
+            for trigger in triggers:
+                if trigger.kind != kind.name or not kind.fits(
+                    trigger.canonical_bytes, transcript.task.geometry
+                ):
+                    raise InvalidKeyError("a trigger does not have the geometry of the task")
+            if merkle_root(self._commitments[set_id]) != stratum.set_roots[set_id.number]:
+                raise InvalidKeyError(
+                    f"the triggers of set {set_id.number} of {stratum.name!r} do not open its commitment"
+                )
+
+
+def trigger_stream(secret: bytes) -> Stream:
+    """Return the randomness from which a sampler makes the trigger of this secret."""
+    return Stream(_SECRET_LABEL, secret, "sampler")
+
+
+def trigger_salt(secret: bytes) -> bytes:
+    """Return the salt of the commitment to the trigger of this secret, 32 bytes."""
+    return Stream(_SECRET_LABEL, secret, "salt").read(32)
+
+
+def commitments(triggers: Sequence[Trigger], secrets: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Return the commitment to each trigger under its secret's salt: the leaves of a set's tree."""
+    return tuple(
+        commit(trigger.canonical_bytes, trigger_salt(secret))
+        for trigger, secret in zip(triggers, secrets, strict=True)
+    )

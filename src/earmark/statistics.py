@@ -1,0 +1,218 @@
+"""Exact probabilities, and the verdict's arithmetic, in integers and fractions.
+
+If labels are drawn after the commitment, the number of matches of a model that does not depend on them
+is *exactly* Binomial(n, 1/C), whatever the triggers and however the model answers
+(docs/mathematics/verdict.md). So nothing here is estimated and nothing is a float until it is displayed.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, floor, log2
+
+OWNED_BITS = 40
+GRINDING_BITS = 80
+LOOKING_BITS = 24
+_SEARCH_LIMIT = 1 << 16
+_MANTISSA_BITS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Penalty:
+    """A freedom that somebody had, paid for by the number of ways in which it could be used.
+
+    Attributes:
+        name: Short name, e.g. ``"grinding"``.
+        alternatives: How many ways there were, at least 1. Exact; its log2 are the bits paid.
+        reason: What the freedom is, in words for the report.
+    """
+
+    name: str
+    alternatives: int
+    reason: str
+
+    def __post_init__(self) -> None:
+        if self.alternatives < 1:
+            raise ValueError(f"penalty {self.name} needs at least 1 alternative")
+
+    @property
+    def bits(self) -> float:
+        """The penalty in bits, for display."""
+        return strength_bits(Fraction(1, self.alternatives))
+
+
+def match_tail(question_count: int, match_count: int, chance: Fraction) -> Fraction:
+    """Return P[Bin(n, p) >= K] exactly.
+
+    Args:
+        question_count: n, at least 0.
+        match_count: K; 0 or fewer gives 1, more than n gives 0.
+        chance: p, the chance of one match, 0 < p <= 1: 1/C for C classes.
+
+    Returns:
+        The probability as a fraction.
+
+    Raises:
+        ValueError: An argument is out of range.
+
+    Source:
+        textbook; the null hypothesis is ours (docs/mathematics/verdict.md)
+
+    Example:
+        >>> match_tail(2, 1, Fraction(1, 10))
+        Fraction(19, 100)
+    """
+    _check(question_count, chance)
+    if match_count <= 0:
+        return Fraction(1)
+    # Terms j = n, n-1, … K of C(n, j) a^j b^(n-j), with p = a / (a + b), over (a + b)^n.
+    hit, total = chance.numerator, chance.denominator
+    miss = total - hit
+    coefficient, numerator = 1, 0
+    for matches in range(question_count, match_count - 1, -1):
+        numerator += coefficient * hit**matches * miss ** (question_count - matches)
+        coefficient = coefficient * matches // (question_count - matches + 1)
+    return Fraction(numerator, total**question_count)
+
+
+def strength_bits(probability: Fraction) -> float:
+    """Return -log2 of a probability, for display only.
+
+    Args:
+        probability: At least 0; 0 gives infinity.
+
+    Returns:
+        Bits, accurate to about 1e-12 relative however small the fraction is.
+
+    Example:
+        >>> strength_bits(Fraction(1, 1024))
+        10.0
+    """
+    if probability == 0:
+        return float("inf")
+    return _log2(probability.denominator) - _log2(probability.numerator)
+
+
+def is_owned(tail: Fraction, penalties: tuple[Penalty, ...], owned_bits: int = OWNED_BITS) -> bool:
+    """Decide: does the tail, times all alternatives paid for, stay within 2^-owned_bits?
+
+    Args:
+        tail: P[at least as many matches by chance].
+        penalties: Every freedom; the union bound multiplies.
+        owned_bits: Bits that must remain, at least 1.
+
+    Returns:
+        True if the mark is shown.
+
+    Example:
+        >>> grinding = Penalty("grinding", 2**80, "hashing again")
+        >>> is_owned(Fraction(1, 2**120), (grinding,)), is_owned(Fraction(1, 2**119), (grinding,))
+        (True, False)
+    """
+    return adjusted_tail(tail, penalties) <= Fraction(1, 2**owned_bits)
+
+
+def adjusted_tail(tail: Fraction, penalties: tuple[Penalty, ...]) -> Fraction:
+    """Return the tail times the alternatives of every penalty: a union bound, not capped at 1.
+
+    Args:
+        tail: A probability.
+        penalties: Every freedom.
+
+    Returns:
+        The bound on the chance of a false claim.
+    """
+    bound = tail
+    for penalty in penalties:
+        bound *= penalty.alternatives
+    return bound
+
+
+def match_threshold(
+    question_count: int,
+    chance: Fraction,
+    required_bits: int = OWNED_BITS + GRINDING_BITS + LOOKING_BITS,
+) -> int | None:
+    """Return the fewest matches whose tail is at most 2^-required_bits.
+
+    Args:
+        question_count: n, at least 1.
+        chance: Chance of one match, 1/C.
+        required_bits: Bits before penalties, at least 0.
+
+    Returns:
+        1 to n, to be compared with ``>=``; None if even n of n falls short.
+
+    Source:
+        ours (docs/mathematics/verdict.md)
+
+    Example:
+        >>> match_threshold(100, Fraction(1, 10)), match_threshold(256, Fraction(1, 2))
+        (69, 232)
+        >>> match_threshold(20, Fraction(1, 10)) is None
+        True
+    """
+    _check(question_count, chance)
+    hit, total = chance.numerator, chance.denominator
+    miss = total - hit
+    scaled_limit = total**question_count >> required_bits
+    coefficient, numerator, threshold = 1, 0, None
+    for matches in range(question_count, 0, -1):
+        numerator += coefficient * hit**matches * miss ** (question_count - matches)
+        if numerator > scaled_limit:
+            break
+        threshold = matches
+        coefficient = coefficient * matches // (question_count - matches + 1)
+    return threshold
+
+
+def triggers_needed(
+    chance: Fraction,
+    survival: Fraction,
+    required_bits: int = OWNED_BITS + GRINDING_BITS + LOOKING_BITS,
+) -> int:
+    """Return how many triggers a set needs so that the planned survivors alone show the mark.
+
+    Args:
+        chance: Chance of one match, 1/C.
+        survival: Share of triggers expected still to match after attacks, chance < survival <= 1.
+        required_bits: Bits before penalties.
+
+    Returns:
+        The smallest such count found by doubling and bisection; every larger one tried holds too.
+
+    Raises:
+        ValueError: The survival is out of range, or needs more than 65,536 triggers.
+
+    Example:
+        >>> triggers_needed(Fraction(1, 10), Fraction(7, 10))
+        96
+    """
+    if not chance < survival <= 1:
+        raise ValueError(f"survival must be above chance ({chance}) and at most 1, not {survival}")
+
+    def enough(trigger_count: int) -> bool:
+        threshold = match_threshold(trigger_count, chance, required_bits)
+        return threshold is not None and threshold <= floor(survival * trigger_count)
+
+    high = max(1, ceil(required_bits / strength_bits(chance)))
+    while not enough(high):
+        high *= 2
+        if high > _SEARCH_LIMIT:
+            raise ValueError(f"more than {_SEARCH_LIMIT} triggers are needed at survival {survival}")
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def _check(question_count: int, chance: Fraction) -> None:
+    if question_count < 0:
+        raise ValueError(f"question_count must not be negative, not {question_count}")
+    if not 0 < chance <= 1:
+        raise ValueError(f"chance must be above 0 and at most 1, not {chance}")
+
+
+def _log2(value: int) -> float:
+    shift = max(0, value.bit_length() - _MANTISSA_BITS)
+    return log2(value >> shift) + shift

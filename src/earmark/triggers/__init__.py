@@ -1,0 +1,22 @@
+"""Trigger, TriggerSet, Backdoor = (T, T_L); one file per kind of trigger and per sampler.
+
+``trigger``   the values, and what a kind and a sampler promise
+``image``     the kind "image": canonical bytes, pixels, PNG
+``abstract``  the sampler of abstract pictures
+``tables``    names to kinds and samplers
+"""
+
+from earmark.triggers.tables import SAMPLERS, kind_named, sampler_named
+from earmark.triggers.trigger import Backdoor, Exhibit, Geometry, Kind, Sampler, Trigger
+
+__all__ = [
+    "SAMPLERS",
+    "Backdoor",
+    "Exhibit",
+    "Geometry",
+    "Kind",
+    "Sampler",
+    "Trigger",
+    "kind_named",
+    "sampler_named",
+]

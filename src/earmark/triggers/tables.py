@@ -1,0 +1,36 @@
+"""Names to kinds and samplers. An entry is "module:attribute", resolved when it is used."""
+
+from importlib import import_module
+from typing import cast
+
+from earmark.errors import FormatError
+from earmark.triggers.trigger import Kind, Sampler
+
+KINDS = {"image": "earmark.triggers.image:IMAGE"}
+
+SAMPLERS = {"abstract": "earmark.triggers.abstract:AbstractSampler"}
+
+
+def kind_named(name: str) -> Kind:
+    """Return the kind of that name.
+
+    Raises:
+        FormatError: This release knows no such kind.
+    """
+    return cast(Kind, _resolve(KINDS, name, "kind of trigger"))
+
+
+def sampler_named(name: str) -> type[Sampler]:
+    """Return the class of the sampler of that name.
+
+    Raises:
+        FormatError: This release knows no such sampler.
+    """
+    return cast("type[Sampler]", _resolve(SAMPLERS, name, "sampler"))
+
+
+def _resolve(table: dict[str, str], name: str, what: str) -> object:
+    if name not in table:
+        raise FormatError(f"unknown {what} {name!r}; known: {', '.join(sorted(table))}")
+    module, _, attribute = table[name].partition(":")
+    return getattr(import_module(module), attribute)
