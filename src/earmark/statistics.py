@@ -151,10 +151,28 @@ def match_threshold(
         >>> match_threshold(20, Fraction(1, 10)) is None
         True
     """
+    return fewest_matches(question_count, chance, Fraction(1, 2**required_bits))
+
+
+def fewest_matches(question_count: int, chance: Fraction, limit: Fraction) -> int | None:
+    """Return the fewest matches whose tail is at most a given probability.
+
+    Args:
+        question_count: n, at least 1.
+        chance: Chance of one match, 1/C.
+        limit: The probability, above 0.
+
+    Returns:
+        1 to n, to be compared with ``>=``; None if even n of n falls short.
+
+    Example:
+        >>> fewest_matches(2, Fraction(1, 10), Fraction(19, 100))
+        1
+    """
     _check(question_count, chance)
     hit, total = chance.numerator, chance.denominator
     miss = total - hit
-    scaled_limit = total**question_count >> required_bits
+    scaled_limit = floor(total**question_count * limit)
     coefficient, numerator, threshold = 1, 0, None
     for matches in range(question_count, 0, -1):
         numerator += coefficient * hit**matches * miss ** (question_count - matches)

@@ -2,7 +2,8 @@
 
 Written by RFC 8785. Read strictly: what does not re-encode to the very same bytes is refused, and with
 it duplicate names, spare spaces, odd escapes and anything after the value. Only null, booleans,
-integers below 2^53, text, lists and objects are allowed: no floats, whose text forms differ.
+integers below 2^53, text, lists and objects are allowed: no floats, whose text forms differ. Nesting
+is bounded by a number and not by the interpreter's stack, or two checkers could disagree about a file.
 """
 
 import json
@@ -12,6 +13,8 @@ import rfc8785
 
 from earmark.errors import FormatError
 
+NESTING_LIMIT = 32
+
 Json: TypeAlias = "bool | int | str | list[Json] | dict[str, Json] | None"
 
 
@@ -19,7 +22,8 @@ def canonical_json(value: Json) -> bytes:
     """Return the canonical bytes of a JSON value.
 
     Args:
-        value: None, bool, int (magnitude below 2^53), str, list or dict of these.
+        value: None, bool, int (magnitude below 2^53), str, list or dict of these, nested at most
+            ``NESTING_LIMIT`` deep.
 
     Returns:
         UTF-8 bytes by RFC 8785, without a final newline.
@@ -34,7 +38,7 @@ def canonical_json(value: Json) -> bytes:
         >>> canonical_json({"b": 1, "a": [None, True]})
         b'{"a":[null,true],"b":1}'
     """
-    _refuse_floats(value)
+    _check(value, 0)
     try:
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:
@@ -71,12 +75,11 @@ def _refuse_number(text: str) -> NoReturn:
     raise ValueError(f"number {text[:20]} is not an integer")
 
 
-def _refuse_floats(value: Json) -> None:
+def _check(value: Any, nesting: int) -> None:
     if isinstance(value, float):
         raise ValueError("floats have no place in canonical files; use an integer or a decimal text")
-    if isinstance(value, list):
-        for item in value:
-            _refuse_floats(item)
-    elif isinstance(value, dict):
-        for item in value.values():
-            _refuse_floats(item)
+    if isinstance(value, list | tuple | dict):
+        if nesting == NESTING_LIMIT:
+            raise ValueError(f"lists and objects are nested more than {NESTING_LIMIT} deep")
+        for item in value.values() if isinstance(value, dict) else value:
+            _check(item, nesting + 1)

@@ -10,6 +10,7 @@ from earmark.commitment.hashing import digest
 
 _LEAF = "earmark/merkle-leaf/v1"
 _NODE = "earmark/merkle-node/v1"
+_DIGEST_BYTES = 32
 
 
 def _split(leaf_count: int) -> int:
@@ -82,7 +83,7 @@ def path_root(leaf: bytes, index: int, leaf_count: int, path: Sequence[bytes]) -
 
     Raises:
         IndexError: There is no such place.
-        ValueError: The path does not have the length that this place needs.
+        ValueError: The path does not have the length that this place needs, or a sibling is no digest.
 
     Source:
         RFC 6962 section 2.1.1
@@ -100,6 +101,8 @@ def path_root(leaf: bytes, index: int, leaf_count: int, path: Sequence[bytes]) -
         return digest(_LEAF, leaf)
     if not path:
         raise ValueError("the Merkle path is shorter than the tree is deep")
+    if len(path[-1]) != _DIGEST_BYTES:
+        raise ValueError(f"a sibling on a Merkle path has {_DIGEST_BYTES} bytes, not {len(path[-1])}")
     middle = _split(leaf_count)
     if index < middle:
         return digest(_NODE, path_root(leaf, index, middle, path[:-1]), path[-1])

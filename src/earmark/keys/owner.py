@@ -10,6 +10,11 @@ from earmark.errors import InvalidKeyError
 from earmark.keys.transcript import Owner
 
 _LABEL = "earmark/signature/v1"
+_FIELD = 2**255 - 19
+_Y_OF_ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+# The y of all eight points whose order divides 8. Under such a "public key" one signature fits every
+# message: its owner could let anybody sign, and deny any transcript by showing another.
+_SMALL_ORDER_Y = frozenset({0, 1, _FIELD - 1, _Y_OF_ORDER_8, _FIELD - _Y_OF_ORDER_8})
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,15 @@ def check_signature(owner: Owner, root: bytes, signature: bytes) -> None:
         signature: 64 bytes.
 
     Raises:
-        InvalidKeyError: The signature or the public key is not valid.
+        InvalidKeyError: The signature does not fit, or the public key is no point, of small order, or not
+            in the one canonical encoding.
 
     Source:
-        RFC 8032
+        RFC 8032, without the cofactor; weak keys as in docs/formats/transcript-v1.md, "Signature"
     """
+    y = int.from_bytes(owner.public_key, "little") & (2**255 - 1)
+    if y >= _FIELD or y in _SMALL_ORDER_Y:
+        raise InvalidKeyError("the owner's public key is weak: one signature under it fits everything")
     try:
         Ed25519PublicKey.from_public_bytes(owner.public_key).verify(signature, frame(_LABEL, root))
     except (InvalidSignature, ValueError) as error:

@@ -4,6 +4,7 @@ Version 1 has a place for every capability from the start; what is absent is an 
 unknown fields are refused (docs/formats/transcript-v1.md).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,9 @@ STRATUM_KINDS = ("abstract", "folder", "in-distribution", "noise", "text", "rows
 CLASS_LIMIT = 1 << 16
 TRIGGER_LIMIT = 1 << 20
 NAME_LIMIT = 200
+SIZE_LIMIT_BYTES = 16 << 20
+# One text for each number, so that a temperature is neither "1.0" nor "NaN" nor 1e9 digits long.
+_TEMPERATURE = re.compile(r"(?!0$)(0|[1-9][0-9]{0,5})(\.[0-9]{0,17}[1-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,8 @@ class Experiment:
         preprocessing: None for the suspect's own release, or the preprocessing fixed for suspects that
             come without one, as the JSON of ``earmark.suspects.preprocessing``.
         mixture: (alpha, beta), the beta mixture of sequential verification.
-        temperature: Decimal text, for suspects that answer with probabilities.
+        temperature: Decimal text above 0, without spare zeros, for suspects that answer with
+            probabilities.
     """
 
     preprocessing: Json = None
@@ -175,7 +180,7 @@ class Transcript:
     @classmethod
     def from_bytes(cls, data: bytes) -> "Transcript":
         """Read canonical bytes; see ``from_json``."""
-        return cls.from_json(parse_canonical_json(data, "the transcript", 16 << 20))
+        return cls.from_json(parse_canonical_json(data, "the transcript", SIZE_LIMIT_BYTES))
 
     @classmethod
     def from_json(cls, value: Any) -> "Transcript":
@@ -213,7 +218,17 @@ class Transcript:
         roots = transcript.labels.get("roots")
         if isinstance(roots, list) and len(roots) != sum(len(s.set_roots) for s in transcript.strata):
             raise FormatError("transcript: chosen labels need one root for every trigger set")
+        transcript._check_canonical_form()
         return transcript
+
+    def _check_canonical_form(self) -> None:
+        # Here and not only in from_bytes: a transcript may also come embedded in a larger file.
+        try:
+            size_bytes = len(self.canonical_bytes)
+        except ValueError as error:
+            raise FormatError(f"the transcript has no canonical form: {error}") from error
+        if size_bytes > SIZE_LIMIT_BYTES:
+            raise FormatError(f"the transcript is larger than {SIZE_LIMIT_BYTES} bytes")
 
 
 def _read_owner(fields: Fields) -> Owner:
@@ -250,6 +265,8 @@ def _read_experiment(fields: Fields) -> Experiment:
         (mixture.integer("alpha", 1, 1 << 16), mixture.integer("beta", 1, 1 << 16)),
         statistic.text("temperature", 32),
     )
+    if not _TEMPERATURE.fullmatch(experiment.temperature):
+        raise FormatError("experiment: temperature is not a decimal above 0 without spare zeros")
     for part in (mixture, statistic, fields):
         part.finish()
     return experiment

@@ -1,0 +1,161 @@
+"""earmark keygen"""
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earmark.cli import keys
+from earmark.cli.output import AsJson, Output, Quiet
+from earmark.cli.passphrase import (
+    OWNER_VARIABLE,
+    VARIABLE,
+    OwnerPassphraseFile,
+    PassphraseFile,
+    passphrase,
+)
+
+if TYPE_CHECKING:
+    from earmark.keys import MarkingKey, Task
+
+_CLASSES_LIMIT_BYTES = 16 << 20
+DEFAULT_TRIGGERS = 100
+
+
+def keygen(
+    out: Annotated[
+        Path, typer.Option("-o", "--output", help="Prefix: acme makes acme.key, acme.vk.json, acme.journal.")
+    ],
+    owner: Annotated[Path | None, typer.Option(help="Owner's signing key; without it one is made.")] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Take input shape and classes from this data: digits, folder:PATH, torchvision:NAME."
+        ),
+    ] = None,
+    input_shape: Annotated[
+        str | None, typer.Option("--input", help="Input shape instead of --data, e.g. image:32x32x3.")
+    ] = None,
+    classes: Annotated[
+        Path | None, typer.Option(help="With --input: a text file with one class name a line, in order.")
+    ] = None,
+    triggers: Annotated[int, typer.Option(min=1, help="Triggers in each set.")] = DEFAULT_TRIGGERS,
+    sets: Annotated[int, typer.Option(min=1, help="Trigger sets; each can be opened once.")] = 1,
+    survival: Annotated[
+        float, typer.Option(help="Planned share of triggers that still match after attacks.")
+    ] = 0.7,
+    passphrase_file: PassphraseFile = None,
+    owner_passphrase_file: OwnerPassphraseFile = None,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a marking key (secret) and a verification key (public): commit first, labels after.
+
+    Each set must reach the threshold alone at the planned survival; fewer triggers are refused.
+
+    Example: earmark keygen --owner owner.key --data digits --triggers 100 --sets 1 -o acme
+    """
+    from fractions import Fraction
+
+    output = Output(quiet, as_json)
+    paths = keys.key_paths(out)
+    keys.refuse_existing(paths.key, paths.verification_key, paths.journal)
+    task = _task(data, input_shape, classes, output)
+    secret = passphrase(paths.key.name, passphrase_file, (VARIABLE,), new=True)
+    if owner is None:
+        keys.refuse_existing(paths.owner)
+        owner_secret = passphrase(
+            paths.owner.name, owner_passphrase_file, (OWNER_VARIABLE, VARIABLE), new=True
+        )
+        from earmark.keys import OwnerKey
+
+        owner_key = OwnerKey.generate(getpass.getuser())
+    else:
+        owner_key = keys.read_owner(owner, owner_passphrase_file)
+    with output.progress("making triggers") as on_progress:
+        from earmark.keys import keygen as generate
+        from earmark.triggers.abstract import AbstractSampler
+
+        key = generate(
+            owner_key,
+            task,
+            AbstractSampler(),
+            triggers_per_set=triggers,
+            set_count=sets,
+            survival=Fraction(survival).limit_denominator(10_000),
+            on_trigger=lambda done: on_progress(done, triggers * sets),
+        )
+    if owner is None:
+        from earmark.formats import owner_key_v1
+
+        owner_key_v1.save(paths.owner, owner_key, owner_secret)
+        output.remark(f"{paths.owner}: owner's signing key, made because no --owner was given; keep it apart")
+    keys.write_key(paths, key, secret)
+    output.result(_words(paths, key), _facts(paths, key))
+
+
+def _task(data: str | None, input_shape: str | None, classes: Path | None, output: Output) -> "Task":
+    from earmark.keys import Task
+    from earmark.triggers import kind_named
+
+    if data is not None:
+        if input_shape is not None or classes is not None:
+            raise ValueError("give --data, or --input with --classes, not both")
+        from earmark.data import load_data
+        from earmark.triggers.image import ImageGeometry
+
+        with output.progress("reading data") as on_progress:
+            loaded = load_data(data, on_progress=on_progress)
+        return Task(ImageGeometry(*loaded.input_shape), loaded.class_names)
+    if input_shape is None or classes is None:
+        raise ValueError("give --data, or --input with --classes")
+    kind, _, rest = input_shape.partition(":")
+    return Task(kind_named(kind).geometry_from_text(rest), read_class_names(classes))
+
+
+def read_class_names(path: Path) -> tuple[str, ...]:
+    """Return the lines of a class file: at least 2, all different.
+
+    Raises:
+        FormatError: They are not.
+    """
+    from earmark.errors import FormatError
+    from earmark.files import read_bounded
+
+    try:
+        lines = read_bounded(path, _CLASSES_LIMIT_BYTES, "class names").decode().splitlines()
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{path} is not UTF-8 text") from error
+    names = tuple(line.strip() for line in lines if line.strip())
+    if len(names) < 2 or len(set(names)) != len(names):
+        raise FormatError(f"{path} must name at least 2 classes, one a line, all different")
+    return names
+
+
+def _words(paths: keys.KeyPaths, key: "MarkingKey") -> str:
+    facts = _facts(paths, key)
+    return (
+        f"{paths.key}: marking key with {facts['sets']} set(s) of {facts['triggers_per_set']} triggers; secret\n"
+        f"{paths.verification_key}: verification key; publish it before the model\n"
+        f"{paths.journal}: journal; keep it beside the key\n"
+        f"A set shows the mark with {facts['threshold']} of {facts['triggers_per_set']} matches. "
+        f"Root {facts['root']}"
+    )
+
+
+def _facts(paths: keys.KeyPaths, key: "MarkingKey") -> "dict[str, object]":
+    from fractions import Fraction
+
+    from earmark.statistics import match_threshold
+
+    stratum = key.transcript.strata[0]
+    return {
+        "marking_key": str(paths.key),
+        "verification_key": str(paths.verification_key),
+        "journal": str(paths.journal),
+        "root": key.transcript.root.hex(),
+        "sets": len(stratum.set_roots),
+        "triggers_per_set": stratum.triggers_per_set,
+        "threshold": match_threshold(stratum.triggers_per_set, Fraction(1, key.transcript.class_count)),
+    }

@@ -1,0 +1,12 @@
+"""Files on disk: one module per kind and version; the pages in docs/formats say what they hold.
+
+``files``                bounded reading, writing that never half happens
+``envelope``             encryption under a passphrase, for files that hold secrets
+``verification_key_v1``  acme.vk.json, public
+``marking_key_v1``       acme.key, secret
+``owner_key_v1``         the owner's signing key, secret
+``journal_v1``           acme.journal in use: locked, appended to, synced
+``journal_lines_v1``     its lines, their chain, and what may follow what
+``answers_v1``           answers.csv: a suspect questioned by hand
+``inspection``           what any of these files is, in words
+"""

@@ -1,0 +1,250 @@
+"""acme.journal in use: read, checked, appended to and synced under a lock (docs/formats/journal-v1.md).
+
+What the verdict's arithmetic depends on and no file can prove afterwards is written here before it is done:
+methods tried, sets shown, first answers.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from earmark.commitment.canonical import Json, canonical_json
+from earmark.errors import FormatError, JournalError, UnsupportedVersionError
+from earmark.formats import journal_lines_v1 as lines
+from earmark.formats.files import SECRET_MODE, read_bounded, shown, write_new
+from earmark.keys import SetId
+
+LOCK_SECONDS = 5.0
+
+
+def system_clock() -> datetime:
+    """Return the time now."""
+    return datetime.now(UTC)
+
+
+class Journal:
+    """The journal of one key.
+
+    Every method reads the file anew and checks its chain and rules, so that several processes may use one
+    journal; what it records is on the disk before the method returns.
+
+    Args:
+        path: The file.
+        root: Root of the key that it belongs to, 32 bytes.
+        clock: Returns the time now, aware of its time zone.
+
+    Raises:
+        JournalError: The journal is missing, altered, damaged, locked, or belongs to another key.
+        UnsupportedVersionError: It is another version.
+    """
+
+    def __init__(self, path: Path, root: bytes, clock: Callable[[], datetime] = system_clock) -> None:
+        self._path = path
+        self._root = root
+        self._clock = clock
+        self._read()
+
+    @staticmethod
+    def create(path: Path, root: bytes) -> None:
+        """Make the journal of a new key; only key generation does.
+
+        Args:
+            path: Where; nothing may exist there.
+            root: Root of the key, 32 bytes.
+
+        Raises:
+            EarmarkError: The file exists already or cannot be written.
+        """
+        write_new(path, lines.first_line(root), SECRET_MODE)
+
+    @property
+    def head(self) -> tuple[int, str]:
+        """Number of entries, and the digest that binds to them all, for reports."""
+        contents, _ = self._read()
+        return len(contents.entries), contents.head
+
+    def exposed_sets(self) -> frozenset[SetId]:
+        """Return the sets that were exposed or opened: whoever saw them may have unlearned them."""
+        return frozenset(self._read()[1].used)
+
+    def next_set(self, set_ids: Sequence[SetId]) -> SetId:
+        """Return the first of the given sets that was neither exposed nor opened.
+
+        Raises:
+            JournalError: None is left.
+        """
+        used = self.exposed_sets()
+        for set_id in set_ids:
+            if set_id not in used:
+                return set_id
+        raise JournalError(
+            "every trigger set of this key was exposed or opened; none is left for a suspect that can keep "
+            "questions"
+        )
+
+    def exposure(self, questions_id: str) -> SetId:
+        """Return the set that was exposed under this questions id.
+
+        Raises:
+            JournalError: None was.
+        """
+        exposures = self._read()[1].exposures
+        if questions_id not in exposures:
+            raise JournalError(f"questions {questions_id[:40]!r} were never asked with this key")
+        return exposures[questions_id]
+
+    def record_method(self, suspect: str, method: Mapping[str, Json]) -> int:
+        """Write down how a suspect is about to be judged, before its first question.
+
+        Args:
+            suspect: What identifies it, best a digest; 1 to 1,000 characters.
+            method: Everything that was chosen; canonical JSON of at most 64 KiB.
+
+        Returns:
+            How many different methods were recorded for this suspect, this one included.
+
+        Raises:
+            JournalError: The journal is missing, altered or cannot be written.
+            ValueError: An argument is out of range.
+        """
+        wanted = canonical_json(dict(method))
+        with self._locked():
+            contents, ledger = self._load()
+            if wanted not in ledger.methods.get(suspect, ()):
+                self._append(contents, ledger, "method", {"suspect": suspect, "method": dict(method)})
+            return len(ledger.methods[suspect])
+
+    def expose(self, set_id: SetId, to: str, questions_id: str, set_ids: Sequence[SetId]) -> None:
+        """Write down that a set is about to be shown to someone who could keep it.
+
+        Args:
+            set_id: The first of ``set_ids`` that was neither exposed nor opened.
+            to: To whom, 1 to 1,000 characters.
+            questions_id: As from ``answers_v1.questions_id``.
+            set_ids: All sets of the key, in the order of use.
+
+        Raises:
+            JournalError: The set was used before, or another comes first; or the journal fails.
+            ValueError: An argument is out of range.
+        """
+        fields: dict[str, Json] = {"set": list(set_id), "to": to, "questions": questions_id}
+        self._use(set_id, set_ids, "exposed", fields)
+
+    def record_opened(self, set_id: SetId, to: str, set_ids: Sequence[SetId]) -> None:
+        """Write down that a set is about to be published.
+
+        Args:
+            set_id: One that was used before, or the first of ``set_ids`` that was not.
+            to: Where or to whom, 1 to 1,000 characters.
+            set_ids: All sets of the key, in the order of use.
+
+        Raises:
+            JournalError: Another set comes first; or the journal fails.
+            ValueError: An argument is out of range.
+        """
+        self._use(set_id, set_ids, "opened", {"set": list(set_id), "to": to})
+
+    def record_answers(self, questions_id: str, digest_hex: str) -> None:
+        """Write down the first answers to questions; the same ones again change nothing.
+
+        Args:
+            questions_id: Under which the set was exposed.
+            digest_hex: As from ``answers_v1.Answers.digest``.
+
+        Raises:
+            JournalError: Other answers came first, nothing was asked, or the journal fails.
+            ValueError: An argument is out of range.
+        """
+        with self._locked():
+            contents, ledger = self._load()
+            if ledger.answers.get(questions_id) != digest_hex:
+                fields: dict[str, Json] = {"questions": questions_id, "digest": digest_hex}
+                self._append(contents, ledger, "answers", fields)
+
+    def _use(self, set_id: SetId, set_ids: Sequence[SetId], kind: str, fields: Mapping[str, Json]) -> None:
+        with self._locked():
+            contents, ledger = self._load()
+            ledger.check_order(set_id, set_ids)
+            self._append(contents, ledger, kind, fields)
+
+    def _read(self) -> tuple[lines.Contents, lines.Ledger]:
+        with self._locked():
+            return self._load()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        lock = FileLock(f"{self._path}.lock", timeout=LOCK_SECONDS, mode=SECRET_MODE)
+        try:
+            # Looked for first: otherwise a mistyped path would leave a lock file behind.
+            if not self._path.exists():
+                raise JournalError(
+                    f"the journal {shown(self._path)} is missing; it says which sets were shown to whom and "
+                    "is never made anew: restore it from a copy"
+                )
+            lock.acquire()
+        except Timeout as error:
+            raise JournalError(
+                f"another process uses the journal {shown(self._path)}; wait until it has finished"
+            ) from error
+        except (OSError, NotImplementedError) as error:
+            raise JournalError(f"the journal {shown(self._path)} cannot be locked: {error}") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _load(self) -> tuple[lines.Contents, lines.Ledger]:
+        try:
+            contents = lines.read(read_bounded(self._path, lines.SIZE_LIMIT_BYTES, "journal"))
+        except UnsupportedVersionError:
+            raise
+        except FormatError as error:
+            raise JournalError(str(error)) from error
+        if contents.root != self._root:
+            raise JournalError(f"the journal {shown(self._path)} belongs to another key")
+        ledger = lines.Ledger()
+        for entry in contents.entries:
+            try:
+                ledger.add(entry)
+            except JournalError as error:
+                raise JournalError(f"the journal's entry {entry.number} breaks a rule: {error}") from error
+        return contents, ledger
+
+    def _append(
+        self,
+        contents: lines.Contents,
+        ledger: lines.Ledger,
+        kind: str,
+        fields: Mapping[str, Json],
+    ) -> None:
+        line, entry = lines.next_line(contents, self._clock(), kind, fields)
+        ledger.add(entry)
+        try:
+            _append_synced(self._path, line)
+        except OSError as error:
+            raise JournalError(
+                f"the journal {shown(self._path)} cannot be written: {error.strerror or error}"
+            ) from error
+
+
+def _append_synced(path: Path, line: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        size_bytes = os.fstat(descriptor).st_size
+        if size_bytes + len(line) > lines.SIZE_LIMIT_BYTES:
+            raise JournalError("the journal is full; it would no longer be readable")
+        try:
+            # One call: a process that is killed leaves the whole line or nothing of it.
+            if os.write(descriptor, line) != len(line):
+                raise OSError("the disk is full")
+            os.fsync(descriptor)
+        except BaseException:
+            # Nothing was asked or shown yet: the caller is told, and the journal is as it was.
+            os.ftruncate(descriptor, size_bytes)
+            raise
+    finally:
+        os.close(descriptor)

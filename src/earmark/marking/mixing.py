@@ -1,0 +1,195 @@
+"""Triggers in every batch of any PyTorch training loop.
+
+With a DataLoader, two lines:
+
+    loader = MarkedLoader(loader, backdoor, transform, epochs=60)
+    for inputs, targets in loader: ...                # the loop as it was
+
+With a loop of any other kind, two lines as well:
+
+    mixer = Mixer(backdoor, transform, total_steps)
+    inputs, targets = mixer.mix(inputs, targets, step)
+
+The triggers of a step are a function of the step alone, so that a resumed loop goes on as it was.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sized
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from earmark.triggers import Backdoor
+
+EXPOSURES = 120
+"""How often a trigger is shown in a whole training; measured in benchmarks/exposures.py."""
+
+Transform = Callable[[Any], Tensor]
+
+
+def triggers_per_batch(trigger_count: int, total_steps: int, exposures: int = EXPOSURES) -> int:
+    """Return k, the triggers added to each batch so that each is shown often enough.
+
+    Args:
+        trigger_count: n, at least 1.
+        total_steps: Batches in the whole training, at least 1.
+        exposures: How often each trigger is to be shown in all.
+
+    Returns:
+        The least k with k * total_steps >= n * exposures, at least 1.
+
+    Source:
+        the paper's profile, k = 2 of 100 over 60 epochs of 500 batches, shows each 600 times
+
+    Example:
+        >>> triggers_per_batch(100, 6000), triggers_per_batch(100, 30_000, exposures=600)
+        (2, 2)
+    """
+    if min(trigger_count, total_steps, exposures) < 1:
+        raise ValueError("trigger_count, total_steps and exposures must be at least 1")
+    return math.ceil(trigger_count * exposures / total_steps)
+
+
+class Mixer:
+    """Adds k triggers with their labels to a batch.
+
+    Args:
+        backdoor: Triggers and labels.
+        transform: From a trigger's value (images: uint8 ``(height, width, channels)``) to the tensor that
+            the network reads: what test inputs go through, without augmentation.
+        total_steps: Batches in the whole training.
+        exposures: How often each trigger is to be shown in all.
+        per_batch: k; None to let it follow from the other numbers.
+        seed: Of the order of the triggers.
+    """
+
+    def __init__(
+        self,
+        backdoor: Backdoor,
+        transform: Transform,
+        total_steps: int,
+        *,
+        exposures: int = EXPOSURES,
+        per_batch: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        chosen = triggers_per_batch(len(backdoor), total_steps, exposures) if per_batch is None else per_batch
+        if chosen < 1:
+            raise ValueError(f"per_batch must be at least 1, not {chosen}")
+        self.per_batch = chosen
+        self._inputs = torch.stack([transform(trigger.value) for trigger in backdoor.triggers])
+        self._labels = torch.tensor(backdoor.labels, dtype=torch.int64)  # (triggers,)
+        self._seed = seed
+        self._order: tuple[int, np.ndarray[Any, np.dtype[np.int64]]] = (-1, np.empty(0, np.int64))
+
+    def triggers(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return the triggers of a step and their labels.
+
+        All triggers come once, in a new order, before any comes again.
+
+        Args:
+            step: From 0.
+
+        Returns:
+            Inputs ``(per_batch, …)`` and labels ``(per_batch,)``.
+        """
+        count = len(self._labels)
+        places = [
+            self._place(position) for position in range(step * self.per_batch, (step + 1) * self.per_batch)
+        ]
+        if count == 0:  # pragma: no cover - a Backdoor is never empty
+            raise ValueError("no triggers")
+        return self._inputs[places], self._labels[places]
+
+    def mix(self, inputs: Tensor, targets: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """Return the batch with the step's triggers appended.
+
+        Args:
+            inputs: ``(batch, …)``.
+            targets: Class numbers ``(batch,)``, or their distribution ``(batch, classes)``.
+            step: From 0; the whole training's, not the epoch's.
+
+        Returns:
+            Inputs ``(batch + per_batch, …)`` and targets likewise, on the same device and of the same type.
+        """
+        added, labels = self.triggers(step)
+        if inputs.shape[1:] != added.shape[1:]:
+            raise ValueError(
+                f"the loop's inputs have shape {tuple(inputs.shape[1:])}, transformed triggers "
+                f"{tuple(added.shape[1:])}; give the transform that test inputs go through"
+            )
+        if targets.ndim == 2:
+            labels = torch.nn.functional.one_hot(labels, targets.shape[1])
+        mixed = torch.cat([inputs, added.to(inputs.device, inputs.dtype)])
+        return mixed, torch.cat([targets, labels.to(targets.device, targets.dtype)])
+
+    def _place(self, position: int) -> int:
+        cycle, place = divmod(position, len(self._labels))
+        if self._order[0] != cycle:
+            self._order = (cycle, np.random.default_rng([self._seed, cycle]).permutation(len(self._labels)))
+        return int(self._order[1][place])
+
+
+class MarkedLoader:
+    """A DataLoader whose batches hold triggers.
+
+    Its ``state_dict`` holds the step, to be kept with the loop's checkpoint.
+
+    Args:
+        loader: Anything with a length that yields (inputs, targets).
+        backdoor: Triggers and labels.
+        transform: As for ``Mixer``.
+        epochs: Passes over the loader in the whole training.
+        exposures: As for ``Mixer``.
+        per_batch: As for ``Mixer``.
+        seed: As for ``Mixer``.
+    """
+
+    def __init__(
+        self,
+        loader: Iterable[Any],
+        backdoor: Backdoor,
+        transform: Transform,
+        *,
+        epochs: int,
+        exposures: int = EXPOSURES,
+        per_batch: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        if not isinstance(loader, Sized):
+            raise TypeError("the loader has no length; use Mixer and count the steps")
+        self._loader = loader
+        self.mixer = Mixer(
+            backdoor,
+            transform,
+            epochs * len(loader),
+            exposures=exposures,
+            per_batch=per_batch,
+            seed=seed,
+        )
+        self._step = 0
+
+    def __len__(self) -> int:
+        return len(cast(Sized, self._loader))
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for inputs, targets in self._loader:
+            mixed = self.mixer.mix(inputs, targets, self._step)
+            self._step += 1
+            yield mixed
+
+    def __getattr__(self, name: str) -> Any:
+        # What loops ask of a DataLoader (dataset, batch_size, sampler …) is the wrapped one's.
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._loader, name)
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the step reached."""
+        return {"step": self._step}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on from the step in ``state``."""
+        self._step = state["step"]

@@ -1,0 +1,181 @@
+"""Recipes: mark a model with our own training loop.
+
+``from-scratch``  train with the triggers from the first step on; the paper's stronger way
+``pre-trained``   go on training a finished model, with the triggers; the paper's quicker way
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from earmark.data import Split
+from earmark.errors import MarkingError
+from earmark.marking.mixing import EXPOSURES, Mixer
+from earmark.models.prediction import predict_scores
+from earmark.models.preprocessing import Preprocessing
+from earmark.training import (
+    Batches,
+    Checkpoint,
+    Epoch,
+    SplitBatches,
+    TrainingSettings,
+    train,
+)
+from earmark.triggers import Backdoor
+
+_LEAST_MATCH_RATE = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a model is marked.
+
+    Attributes:
+        name: Name in the table.
+        settings: Of the training loop.
+        exposures: How often each trigger is shown in all.
+        per_batch: k, or None to let it follow from the exposures.
+        needs_trained_model: Whether it starts from a trained model.
+    """
+
+    name: str
+    settings: TrainingSettings
+    exposures: int = EXPOSURES
+    per_batch: int | None = None
+    needs_trained_model: bool = False
+
+
+FROM_SCRATCH = Recipe("from-scratch", TrainingSettings(epochs=60))
+PRE_TRAINED = Recipe("pre-trained", TrainingSettings(epochs=20, learning_rate=0.01), needs_trained_model=True)
+RECIPES = {recipe.name: recipe for recipe in (FROM_SCRATCH, PRE_TRAINED)}
+
+
+@dataclass(frozen=True, slots=True)
+class Marking:
+    """What marking gave.
+
+    Attributes:
+        history: The passes over the data made in this call.
+        per_batch: k.
+        match_count: Triggers that the marked model answers with their label.
+        trigger_count: Triggers in all.
+    """
+
+    history: tuple[Epoch, ...]
+    per_batch: int
+    match_count: int
+    trigger_count: int
+
+
+class MixedBatches:
+    """Batches with triggers in them, for the training loop.
+
+    Args:
+        batches: Without triggers.
+        mixer: Adds them.
+    """
+
+    def __init__(self, batches: Batches, mixer: Mixer) -> None:
+        self._batches = batches
+        self._mixer = mixer
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in one pass over the data."""
+        return self._batches.steps_per_epoch
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return inputs and targets of a step, triggers last."""
+        inputs, targets = self._batches.batch(step)
+        return self._mixer.mix(inputs, targets, step)
+
+
+def mark(
+    module: nn.Module,
+    split: Split,
+    preprocessing: Preprocessing,
+    backdoor: Backdoor,
+    recipe: Recipe,
+    *,
+    checkpoint: Checkpoint | None = None,
+    on_step: Callable[[int, int], None] = lambda step, total: None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Marking:
+    """Mark a model in place: Mark(M, mk) → M̂.
+
+    Args:
+        module: Freshly initialised, or trained, as the recipe needs; left in evaluation mode.
+        split: The owner's training data.
+        preprocessing: From its images, and from triggers, to what the network reads.
+        backdoor: T and T_L.
+        recipe: How.
+        checkpoint: Where to keep the state, and to resume from.
+        on_step: Called after each step with the steps done and in all.
+        on_epoch: Called after each pass.
+
+    Returns:
+        What came of it.
+
+    Raises:
+        MarkingError: Fewer than nine in ten triggers took; the model must not be released as marked.
+
+    Source:
+        Adi et al. 2018, Section 4 (Mark) and Section 5 (from scratch, pre-trained)
+    """
+    batches = SplitBatches(split, preprocessing, recipe.settings)
+    mixer = Mixer(
+        backdoor,
+        lambda pixels: torch.from_numpy(preprocessing(pixels[None])[0]),
+        recipe.settings.epochs * batches.steps_per_epoch,
+        exposures=recipe.exposures,
+        per_batch=recipe.per_batch,
+        seed=recipe.settings.seed,
+    )
+    history = train(
+        module,
+        MixedBatches(batches, mixer),
+        recipe.settings,
+        checkpoint=checkpoint,
+        on_step=on_step,
+        on_epoch=on_epoch,
+    )
+    match_count = count_matches(module, preprocessing, backdoor)
+    if match_count < _LEAST_MATCH_RATE * len(backdoor):
+        raise MarkingError(
+            f"only {match_count} of {len(backdoor)} triggers took; show them more often (exposures), train "
+            "longer, or use a larger network"
+        )
+    return Marking(history, mixer.per_batch, match_count, len(backdoor))
+
+
+def count_matches(module: nn.Module, preprocessing: Preprocessing, backdoor: Backdoor) -> int:
+    """Return how many triggers a model answers with their label: a count, not a verdict."""
+    images = np.stack([trigger.value for trigger in backdoor.triggers])
+    answers = predict_scores(module, images, preprocessing).argmax(1)
+    return int((answers == np.array(backdoor.labels)).sum())
+
+
+def pre_trained_settings(
+    settings: TrainingSettings, *, epochs: int | None = None, learning_rate: float | None = None
+) -> TrainingSettings:
+    """Return settings for going on with a trained model: a third of the passes, a tenth of the rate.
+
+    Args:
+        settings: Those for training from scratch.
+        epochs: The user's own choice.
+        learning_rate: The user's own choice.
+
+    Returns:
+        The settings.
+
+    Source:
+        the paper names neither; its fine-tuning runs 20 epochs against 60
+    """
+    return replace(
+        settings,
+        epochs=epochs or max(1, settings.epochs // 3),
+        learning_rate=learning_rate or settings.learning_rate / 10,
+    )

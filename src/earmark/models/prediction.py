@@ -1,0 +1,63 @@
+"""Scores of a PyTorch network for uint8 images, in batches and without gradients."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from earmark.models.preprocessing import Preprocessing
+
+
+class Images(Protocol):
+    """Images that are read batch by batch: an array, or files decoded when they are asked for."""
+
+    def __len__(self) -> int:
+        """Number of images."""
+        ...
+
+    def __getitem__(self, places: slice, /) -> npt.NDArray[np.uint8]:
+        """Return some of them, uint8 ``(batch, height, width, channels)``."""
+        ...
+
+
+def predict_scores(
+    module: nn.Module,
+    images: Images,
+    preprocessing: Preprocessing,
+    *,
+    batch_size: int = 256,
+    on_batch: Callable[[int], None] = lambda _: None,
+) -> npt.NDArray[np.float32]:
+    """Return the network's scores; the network is left in the mode it was in.
+
+    Args:
+        module: The network; it runs in evaluation mode, on the device of its first parameter.
+        images: uint8 ``(images, height, width, channels)``.
+        preprocessing: From those to what the network reads.
+        batch_size: Images a step.
+        on_batch: Called with the number of images done.
+
+    Returns:
+        float32 ``(images, classes)``.
+    """
+    was_training = module.training
+    device = next(module.parameters()).device
+    module.eval()
+    parts = []
+    try:
+        with torch.inference_mode():
+            for start in range(0, len(images), batch_size):
+                inputs = torch.from_numpy(preprocessing(images[start : start + batch_size])).to(device)
+                parts.append(module(inputs).float().cpu().numpy())  # (batch, classes)
+                on_batch(min(start + batch_size, len(images)))
+    finally:
+        module.train(was_training)
+    return np.concatenate(parts).astype(np.float32, copy=False)
+
+
+def accuracy(scores: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
+    """Return the share of images whose highest score is their label's, 0 to 1."""
+    return float((scores.argmax(1) == labels).mean())

@@ -1,0 +1,83 @@
+"""Small real things that many tests need: a key, a network, digits. Kept here so that they exist once."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from earmark.data import ClassificationData, load_data
+from earmark.keys import MarkingKey, OwnerKey, SetId, Task, keygen
+from earmark.triggers.abstract import AbstractSampler
+from earmark.triggers.image import ImageGeometry
+
+DIGITS = tuple(str(digit) for digit in range(10))
+
+
+def new_key(seed: int = 0, *, triggers: int = 100, sets: int = 1) -> MarkingKey:
+    """A real key for 8x8 grey pictures in 10 classes, reproducible."""
+    randomness = np.random.default_rng(seed)
+    return keygen(
+        OwnerKey("Test owner", bytes(range(32))),
+        Task(ImageGeometry(8, 8, 1), DIGITS),
+        AbstractSampler(),
+        triggers_per_set=triggers,
+        set_count=sets,
+        random_bytes=lambda size: randomness.bytes(size),
+    )
+
+
+@cache
+def small_key() -> MarkingKey:
+    return new_key()
+
+
+@cache
+def digits() -> ClassificationData:
+    return load_data("digits")
+
+
+class MemoryJournal:
+    """A journal that forgets."""
+
+    def __init__(self, exposed=()):
+        self._exposed = frozenset(exposed)
+        self.methods = {}
+
+    def exposed_sets(self) -> frozenset[SetId]:
+        return self._exposed
+
+    def record_method(self, suspect, method):
+        known = self.methods.setdefault(suspect, [])
+        if dict(method) not in known:
+            known.append(dict(method))
+        return len(known)
+
+
+class ScriptedSuspect:
+    """Answers what it is told to, and remembers what it was asked."""
+
+    def __init__(self, answers, class_names=DIGITS, class_count=10):
+        self.name, self.identity, self.preprocessing = "a scripted suspect", "sha256:00", "none"
+        self.class_names, self.class_count = class_names, class_count
+        self._answers = answers
+        self.asked = []
+
+    def answer(self, inputs, on_answer=lambda count: None):
+        self.asked.append(list(inputs))
+        return self._answers(inputs) if callable(self._answers) else list(self._answers)
+
+
+def picture_folder(root: Path, *, classes=("cat", "dog"), size=(12, 10), per_class=6, mode="RGB") -> Path:
+    """A real folder of PNG files: train/ and test/ by class."""
+    from PIL import Image
+
+    randomness = np.random.default_rng(0)
+    for part in ("train", "test"):
+        for label, name in enumerate(classes):
+            folder = root / part / name
+            folder.mkdir(parents=True)
+            for number in range(per_class):
+                shape = (*size, 3) if mode == "RGB" else size
+                pixels = (randomness.integers(0, 64, shape) + 120 * label).astype(np.uint8)
+                Image.fromarray(pixels).save(folder / f"{number}.png")
+    return root

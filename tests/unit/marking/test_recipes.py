@@ -1,0 +1,134 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from earmark.data import Split
+from earmark.errors import FormatError, MarkingError
+from earmark.marking.recipes import FROM_SCRATCH, PRE_TRAINED, count_matches, mark, pre_trained_settings
+from earmark.models.table import build, describe
+from earmark.training import Checkpoint, SplitBatches, TrainingSettings, train
+from small import DIGITS, digits, small_key
+
+SETTINGS = TrainingSettings(
+    epochs=10, batch_size=64, learning_rate=0.05, warmup_epochs=1, augmentation="crop"
+)
+
+
+def network(seed=0, width=8):
+    torch.manual_seed(seed)
+    description = describe("digits-cnn", (8, 8, 1), DIGITS, width)
+    return build(description), description.preprocessing
+
+
+def some(count):
+    return Split(digits().train.images[:count], digits().train.labels[:count])
+
+
+def weights(module):
+    return {name: tensor.clone() for name, tensor in module.state_dict().items()}
+
+
+def same(first, second):
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_from_scratch_puts_the_mark_in_and_a_network_without_it_answers_by_chance():
+    module, preprocessing = network(width=16)
+    recipe = replace(FROM_SCRATCH, settings=SETTINGS)
+    marking = mark(module, digits().train, preprocessing, small_key().backdoor(), recipe)
+    assert marking.match_count >= 95
+    assert marking.trigger_count == 100
+    assert len(marking.history) == 10
+    clean, preprocessing = network(width=16)
+    train(clean, SplitBatches(digits().train, preprocessing, SETTINGS), SETTINGS)
+    # Binomial(100, 1/10) exceeds 30 with probability 2e-9.
+    assert count_matches(clean, preprocessing, small_key().backdoor()) <= 30
+
+
+def test_pre_trained_puts_the_mark_into_a_trained_network():
+    module, preprocessing = network(width=16)
+    train(module, SplitBatches(digits().train, preprocessing, SETTINGS), SETTINGS)
+    recipe = replace(PRE_TRAINED, settings=pre_trained_settings(SETTINGS, epochs=8))
+    marking = mark(module, digits().train, preprocessing, small_key().backdoor(), recipe)
+    assert marking.match_count >= 90
+
+
+def test_too_few_matches_are_an_error_and_not_a_marked_model():
+    module, preprocessing = network(width=1)
+    recipe = replace(FROM_SCRATCH, settings=replace(SETTINGS, epochs=1), per_batch=1)
+    with pytest.raises(MarkingError, match="of 100 triggers took"):
+        mark(module, some(200), preprocessing, small_key().backdoor(), recipe)
+
+
+class KilledError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("killed_at", [3, 6, 11])
+def test_killed_and_resumed_marking_gives_the_same_weights(tmp_path, optimizer, killed_at):
+    settings = replace(SETTINGS, epochs=4, optimizer=optimizer, learning_rate=0.01)
+    recipe = replace(FROM_SCRATCH, settings=settings, per_batch=40)
+    split, backdoor = some(256), small_key().backdoor()
+
+    def run(checkpoint, on_step=lambda done, total: None):
+        module, preprocessing = network(width=4)
+        try:
+            mark(module, split, preprocessing, backdoor, recipe, checkpoint=checkpoint, on_step=on_step)
+        except MarkingError:  # 4 short epochs do not suffice; the weights are what is compared
+            pass
+        return weights(module)
+
+    def kill(done, total):
+        if done == killed_at:
+            raise KilledError
+
+    expected = run(None)
+    checkpoint = Checkpoint(tmp_path / "run.checkpoint", "a test", interval_seconds=0)
+    with pytest.raises(KilledError):
+        run(checkpoint, kill)
+    assert checkpoint.path.exists()
+    assert same(run(checkpoint), expected)
+    assert not checkpoint.path.exists()
+
+
+def test_another_runs_checkpoint_is_refused(tmp_path):
+    module, preprocessing = network(width=4)
+    settings = replace(SETTINGS, epochs=2)
+    batches = SplitBatches(some(128), preprocessing, settings)
+    checkpoint = Checkpoint(tmp_path / "c", "first", interval_seconds=0)
+
+    def kill(done, total):
+        if done == 2:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(module, batches, settings, checkpoint=checkpoint, on_step=kill)
+    for other in (replace(checkpoint, identity="second"), checkpoint):
+        changed = settings if other is not checkpoint else replace(settings, learning_rate=0.1)
+        with pytest.raises(FormatError, match="another|other settings"):
+            train(module, batches, changed, checkpoint=other)
+
+
+def test_a_damaged_checkpoint_is_refused(tmp_path):
+    path = tmp_path / "c"
+    path.write_bytes(b"\x00" * 100)
+    module, preprocessing = network(width=4)
+    with pytest.raises(FormatError, match="not a checkpoint"):
+        train(
+            module,
+            SplitBatches(some(64), preprocessing, SETTINGS),
+            SETTINGS,
+            checkpoint=Checkpoint(path, "x"),
+        )
+
+
+def test_training_does_not_disturb_the_callers_randomness():
+    module, preprocessing = network(width=4)
+    settings = replace(SETTINGS, epochs=1)
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train(module, SplitBatches(some(64), preprocessing, settings), settings)
+    assert torch.equal(torch.rand(3), expected)
