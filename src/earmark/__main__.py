@@ -1,4 +1,4 @@
-"""python -m earmark"""
+"""Run the command line: ``python -m earmark``."""
 
 from earmark.cli import main
 

@@ -220,8 +220,9 @@ def measure(
         "sets": [list(set_id) for set_id in asked],
     }
     method_count = journal.record_method(suspect.identity, method)  # step 4
+    labels = {set_id: key.verification_key.labels(set_id) for set_id in asked}  # step 3
     plan = [
-        (set_id, place, key.verification_key.labels(set_id)[place])  # step 3
+        (set_id, place, labels[set_id][place])
         for set_id in asked
         for place in key.verification_key.order(set_id)
     ]

@@ -20,7 +20,9 @@ def run(*command):
 
 
 def test_imports_only_point_down_and_the_threat_model_holds():
-    result = run(sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()")
+    result = run(
+        sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    )
     assert result.returncode == 0, result.stdout + result.stderr
 
 
@@ -65,7 +67,9 @@ def test_rooms_have_names_and_sizes(path):
             assert length <= 60, f"{node.name} has {length} lines"
 
 
-@pytest.mark.parametrize("module", ["earmark", "earmark.cli", "earmark.keys", "earmark.verification", "earmark.formats.journal"])
+@pytest.mark.parametrize(
+    "module", ["earmark", "earmark.cli", "earmark.keys", "earmark.verification", "earmark.formats.journal"]
+)
 def test_judging_and_the_command_line_start_without_a_framework(module):
     code = f"import sys, {module}; print([name for name in ('torch', 'onnxruntime', 'transformers', 'sklearn') if name in sys.modules])"
     result = run(sys.executable, "-c", code)
@@ -108,7 +112,9 @@ def test_the_project_pins_torch_once_and_within_its_own_range():
     assert len(re.findall(r"^torch==", constraints, re.MULTILINE)) == 1
 
 
-@pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md", "GLOSSARY.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "ARCHITECTURE.md", "GLOSSARY.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
+)
 def test_links_between_pages_lead_somewhere(name):
     text = (ROOT / name).read_text()
     for target in re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text):

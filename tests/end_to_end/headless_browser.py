@@ -73,7 +73,7 @@ class Browser:
         return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
 
     def print_pdf(self) -> bytes:
-        """Print as a person would who only presses the button: without backgrounds, on the page's own paper."""
+        """Print as whoever only presses the button: without backgrounds, on the page's own paper."""
         return base64.b64decode(self.call("Page.printToPDF", preferCSSPageSize=True)["data"])
 
     def screenshot(self) -> bytes:

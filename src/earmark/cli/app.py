@@ -43,7 +43,7 @@ app = typer.Typer(
         "Mark a classifier as yours, and prove it later.\n\n"
         "keygen → mark → release → verify. Start with: earmark demo"
     ),
-    epilog="Exit codes: 0 owned, 1 not shown, 2 usage, 3 malformed input, 4 suspect unreachable, 70 internal.",
+    epilog="Exit codes: 0 owned, 1 not shown, 2 usage, 3 malformed input, 4 unreachable, 70 internal.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

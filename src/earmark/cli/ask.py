@@ -1,4 +1,4 @@
-"""earmark ask"""
+"""The command ``earmark ask``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,9 +12,10 @@ from earmark.cli.passphrase import PassphraseFile
 _README = """Questions to a suspect
 ======================
 
-{count} questions, asked in the order of their numbers. Put each to the suspect once; the first answer counts.
-Write the answer beside the question's name in answers.csv: the class's name, as the suspect gives it, or REFUSED
-where it gives none. Change nothing else. Then:
+{count} questions, to be asked in the order of their numbers. Put each to the suspect once: the first answer
+counts.
+Write the answer beside the question's name in answers.csv: the class's name, as the suspect gives it, or
+REFUSED where it gives none. Change nothing else. Then:
 
     earmark verify --key {key} {folder}/answers.csv --asked-by "YOUR NAME"
 
@@ -54,12 +55,14 @@ def ask(
         if not (stratum.isdigit() and number.isdigit()):
             raise ValueError(f"--set is 'auto' or STRATUM:NUMBER, e.g. 0:1, not {which!r}")
         set_id = SetId(int(stratum), int(number))
+        if set_id not in marking_key.verification_key.set_ids:
+            raise ValueError(f"the key has no set {which}")
     root = marking_key.transcript.root
     questions_id = answers_v1.questions_id(root, set_id)
     order = marking_key.verification_key.order(set_id)
     with new_folder(out) as folder, output.progress("writing questions") as on_progress:
         # Journalled before the first file is written: a crash may waste a set, never expose one silently.
-        opened.expose(set_id, to, questions_id)
+        opened.expose(set_id, to, questions_id, marking_key.verification_key.set_ids)
         names = answers_v1.question_names(questions_id, len(order))
         for done, (name, place) in enumerate(zip(names, order, strict=True), 1):
             exhibit = marking_key.triggers[set_id][place].show()
@@ -70,7 +73,8 @@ def ask(
         readme = _README.format(count=len(order), key=key, folder=out, classes=classes)
         (folder / "README.txt").write_text(readme, encoding="utf-8")
     output.result(
-        f"{out}: {len(order)} questions and answers.csv; set {set_id.stratum}:{set_id.number} is now exposed\n"
+        f"{out}: {len(order)} questions and answers.csv; "
+        f"set {set_id.stratum}:{set_id.number} is now exposed\n"
         f"Fill answers.csv, then: earmark verify --key {key} {out}/answers.csv --asked-by NAME",
         {"folder": str(out), "questions": len(order), "set": list(set_id), "questions_id": questions_id},
     )

@@ -1,4 +1,4 @@
-"""earmark demo"""
+"""The command ``earmark demo``."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -52,7 +52,7 @@ def demo(
         "\n1. An owner makes a key: triggers are committed to, and labels follow from the commitment."
     )
     key = _make_key(out, loaded, output)
-    settings = shared.settings_for(network, loaded, seed, epochs=epochs)
+    settings = shared.settings_for(loaded, seed, epochs=epochs)
     output.remark("\n2. The classifier is trained twice, without the mark and with it.")
     accuracies = {}
     for name in ("clean", "marked"):
@@ -80,7 +80,7 @@ def demo(
         accuracies[name] = shared.test_accuracy(module, description, loaded, output)
         save_weights(out / f"{name}.safetensors", module, description)
         output.remark(f"   {name}.safetensors: test accuracy {accuracies[name]:.2%}")
-    output.remark("\n3. Both are questioned, as a suspect's copy would be.")
+    output.remark("\n3. Both are questioned, as a suspect's copy would be.\n")
     verdicts = {name: _judge(out, name, key, output) for name in ("marked", "clean")}
     lines = [f"{name}.safetensors  {verdict}" for name, verdict in verdicts.items()]
     lines.append(f"report: {(out / 'report.html').resolve()}")
@@ -106,13 +106,12 @@ def _new_folder(out: Path) -> None:
 
 
 def _make_key(out: Path, data: "ClassificationData", output: Output) -> "MarkingKey":
-    from earmark.formats import owner_key_v1
     from earmark.keys import OwnerKey, Task, keygen
     from earmark.triggers.abstract import AbstractSampler
     from earmark.triggers.image import ImageGeometry
 
     owner = OwnerKey.generate("Demo owner")
-    owner_key_v1.save(out / "owner.key", owner, _DEMO_PASSPHRASE)
+    keys.write_owner(out / "owner.key", owner, _DEMO_PASSPHRASE)
     with output.progress("making triggers") as on_progress:
         key = keygen(
             owner,
@@ -129,14 +128,13 @@ def _make_key(out: Path, data: "ClassificationData", output: Output) -> "Marking
 
 def _judge(out: Path, name: str, key: "MarkingKey", output: Output) -> "Verdict":
     from earmark.cli.verify import write_report
-    from earmark.suspects.opening import open_suspect
+    from earmark.suspects.torch import open_weights
     from earmark.verification import measure, verify
 
-    suspect = open_suspect(str(out / f"{name}.safetensors"))
+    suspect = open_weights(out / f"{name}.safetensors")
     journal = keys.open_journal(out / "demo.key", None, key)
     verdict = verify(measure(key, suspect, journal))
     report = out / ("report.html" if name == "marked" else "report-clean.html")
     command = f"earmark verify --key demo.key --passphrase-file passphrase.txt {name}.safetensors"
-    write_report(report, verdict, key, command=command)
-    output.remark(f"   {name}.safetensors: {verdict}")
+    write_report(report, verdict, key, command=command, files=(out / f"{name}.safetensors",))
     return verdict

@@ -1,11 +1,15 @@
-"""earmark inspect"""
+"""The command ``earmark inspect``."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from earmark.cli.output import AsJson, Output, Quiet
+
+
+_SHOWN_CLASSES = 50
 
 
 def inspect(
@@ -25,32 +29,56 @@ def inspect(
 
 
 def _facts(file: Path) -> list[tuple[str, str]]:
-    if file.suffix in (".safetensors", ".onnx"):
-        return _model_facts(file)
+    if file.suffix == ".safetensors":
+        return _weights_facts(file)
+    if file.suffix == ".onnx":
+        return _onnx_facts(file)
     from earmark.files import read_bounded
-    from earmark.formats.inspect import LIMIT_BYTES, describe
+    from earmark.formats.inspection import SIZE_LIMIT_BYTES, describe
 
-    return describe(read_bounded(file, LIMIT_BYTES, "file"))
+    return describe(read_bounded(file, SIZE_LIMIT_BYTES, "file"))
 
 
-def _model_facts(file: Path) -> list[tuple[str, str]]:
+def _weights_facts(file: Path) -> list[tuple[str, str]]:
     from earmark.models.weights import file_digest, read_description
 
-    if file.suffix == ".onnx":
-        from earmark.suspects.onnx import read_onnx_description
+    description = read_description(file)
+    options = "".join(f", {name} {value}" for name, value in description.options.items())
+    return [
+        ("file", "model weights in safetensors"),
+        ("sha256", file_digest(file)),
+        ("architecture", description.architecture + options),
+        ("input", "x".join(str(side) for side in description.input_shape)),
+        ("classes", ", ".join(description.class_names[:_SHOWN_CLASSES])),
+        ("preprocessing", str(description.preprocessing)),
+    ]
 
-        description = read_onnx_description(file)
-        kind = "ONNX model"
-    else:
-        description = read_description(file)
-        kind = "model weights in safetensors"
-    facts = [("file", kind), ("sha256", file_digest(file))]
-    if description is not None:
-        options = ", ".join(f"{name} {value}" for name, value in description.options.items())
-        facts += [
-            ("architecture", f"{description.architecture}{', ' + options if options else ''}"),
-            ("input", "x".join(str(side) for side in description.input_shape)),
-            ("classes", ", ".join(description.class_names[:50])),
-            ("preprocessing", str(description.preprocessing)),
-        ]
-    return facts
+
+def _onnx_facts(file: Path) -> list[tuple[str, str]]:
+    from earmark.errors import FormatError
+    from earmark.models.preprocessing import catalogue
+    from earmark.suspects.onnx import open_onnx
+
+    stated = True
+    try:
+        suspect = open_onnx(file)
+    except FormatError as error:
+        # Without a description it can still be questioned, if someone says how to preprocess.
+        stated, suspect = False, None
+        for picked in (*catalogue(3).values(), *catalogue(1).values()):
+            with suppress(FormatError):
+                suspect = open_onnx(file, preprocessing=picked)
+                break
+        if suspect is None:
+            raise error from error.__cause__
+    names = suspect.class_names
+    suspect.close()
+    return [
+        ("file", "ONNX model"),
+        ("sha256", suspect.identity.removeprefix("sha256:")),
+        (
+            "classes",
+            f"{suspect.class_count}, not named" if names is None else ", ".join(names[:_SHOWN_CLASSES]),
+        ),
+        ("preprocessing", suspect.preprocessing if stated else "not stated: verify with --preprocessing"),
+    ]

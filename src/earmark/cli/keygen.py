@@ -1,4 +1,4 @@
-"""earmark keygen"""
+"""The command ``earmark keygen``."""
 
 import getpass
 from pathlib import Path
@@ -87,9 +87,7 @@ def keygen(
             on_trigger=lambda done: on_progress(done, triggers * sets),
         )
     if owner is None:
-        from earmark.formats import owner_key_v1
-
-        owner_key_v1.save(paths.owner, owner_key, owner_secret)
+        keys.write_owner(paths.owner, owner_key, owner_secret)
         output.remark(f"{paths.owner}: owner's signing key, made because no --owner was given; keep it apart")
     keys.write_key(paths, key, secret)
     output.result(_words(paths, key), _facts(paths, key))
@@ -136,7 +134,8 @@ def read_class_names(path: Path) -> tuple[str, ...]:
 def _words(paths: keys.KeyPaths, key: "MarkingKey") -> str:
     facts = _facts(paths, key)
     return (
-        f"{paths.key}: marking key with {facts['sets']} set(s) of {facts['triggers_per_set']} triggers; secret\n"
+        f"{paths.key}: marking key with {facts['sets']} set(s) of {facts['triggers_per_set']} triggers; "
+        "secret\n"
         f"{paths.verification_key}: verification key; publish it before the model\n"
         f"{paths.journal}: journal; keep it beside the key\n"
         f"A set shows the mark with {facts['threshold']} of {facts['triggers_per_set']} matches. "

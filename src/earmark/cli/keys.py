@@ -12,8 +12,8 @@ from earmark.cli.passphrase import OWNER_VARIABLE, VARIABLE, passphrase
 from earmark.errors import EarmarkError
 
 if TYPE_CHECKING:
-    from earmark.formats.journal import Journal
-    from earmark.keys import MarkingKey, OwnerKey
+    from earmark.formats.journal_v1 import Journal
+    from earmark.keys import MarkingKey, OwnerKey, VerificationKey
 
 KeyPath = Annotated[Path, typer.Option("--key", help="Marking key, e.g. acme.key (secret).")]
 
@@ -46,23 +46,45 @@ def key_paths(prefix: Path) -> KeyPaths:
 
 def read_key(path: Path, passphrase_file: Path | None) -> "MarkingKey":
     """Read a marking key, asking for its passphrase if need be."""
+    from earmark.files import read_bounded
     from earmark.formats import marking_key_v1
 
-    return marking_key_v1.load(path, passphrase(path.name, passphrase_file, (VARIABLE,)))
+    data = read_bounded(path, marking_key_v1.SIZE_LIMIT_BYTES, "marking key")
+    return marking_key_v1.read(data, passphrase(path.name, passphrase_file, (VARIABLE,)))
+
+
+def read_verification_key(path: Path) -> "VerificationKey":
+    """Read a public key file."""
+    from earmark.files import read_bounded
+    from earmark.formats import verification_key_v1
+
+    return verification_key_v1.read(
+        read_bounded(path, verification_key_v1.SIZE_LIMIT_BYTES, "verification key")
+    )
 
 
 def read_owner(path: Path, passphrase_file: Path | None) -> "OwnerKey":
     """Read an owner key, asking for its passphrase if need be."""
+    from earmark.files import read_bounded
     from earmark.formats import owner_key_v1
 
-    return owner_key_v1.load(path, passphrase(path.name, passphrase_file, (OWNER_VARIABLE, VARIABLE)))
+    data = read_bounded(path, owner_key_v1.SIZE_LIMIT_BYTES, "owner key")
+    return owner_key_v1.read(data, passphrase(path.name, passphrase_file, (OWNER_VARIABLE, VARIABLE)))
+
+
+def write_owner(path: Path, owner: "OwnerKey", secret: str) -> None:
+    """Write an owner key; an existing file is refused."""
+    from earmark.files import SECRET_MODE, write_new
+    from earmark.formats import owner_key_v1
+
+    write_new(path, owner_key_v1.write(owner, secret), SECRET_MODE)
 
 
 def open_journal(key_path: Path, journal: Path | None, key: "MarkingKey") -> "Journal":
     """Open a key's journal; a missing one is refused."""
-    from earmark.formats.journal import Journal
+    from earmark.formats.journal_v1 import Journal
 
-    return Journal(journal or key_paths(key_path).journal, key.verification_key, now)
+    return Journal(journal or key_paths(key_path).journal, key.transcript.root, now)
 
 
 def write_key(paths: KeyPaths, key: "MarkingKey", secret: str) -> None:
@@ -71,16 +93,16 @@ def write_key(paths: KeyPaths, key: "MarkingKey", secret: str) -> None:
     Raises:
         EarmarkError: One of them exists already, or cannot be written.
     """
+    from earmark.files import SECRET_MODE, write_new
     from earmark.formats import marking_key_v1, verification_key_v1
-    from earmark.formats.journal import Journal
+    from earmark.formats.journal_v1 import Journal
 
+    public = verification_key_v1.write(key.verification_key)
+    sealed = marking_key_v1.write(key, secret)
     steps: tuple[tuple[Path, Callable[[], object]], ...] = (
         (paths.journal, lambda: Journal.create(paths.journal, key.transcript.root)),
-        (
-            paths.verification_key,
-            lambda: verification_key_v1.save(paths.verification_key, key.verification_key),
-        ),
-        (paths.key, lambda: marking_key_v1.save(paths.key, key, secret)),
+        (paths.verification_key, lambda: write_new(paths.verification_key, public)),
+        (paths.key, lambda: write_new(paths.key, sealed, SECRET_MODE)),
     )
     refuse_existing(paths.key, paths.verification_key, paths.journal)
     written: list[Path] = []

@@ -1,4 +1,4 @@
-"""earmark mark"""
+"""The command ``earmark mark``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -37,6 +37,7 @@ def mark(
     width: shared.Width = None,
     trust_code: shared.TrustCode = False,
     threads: shared.Threads = None,
+    checkpoint_seconds: shared.CheckpointSeconds = 30.0,
     data_root: shared.DataRoot = Path("data"),
     passphrase_file: PassphraseFile = None,
     quiet: Quiet = False,
@@ -62,11 +63,11 @@ def mark(
         warn("the key's class names are not the data's, in this order; labels are class numbers of the key")
         if len(loaded.class_names) != marking_key.transcript.class_count:
             raise ValueError(
-                f"the key has {marking_key.transcript.class_count} classes, the data {len(loaded.class_names)}"
+                f"the key has {marking_key.transcript.class_count} classes, "
+                f"the data {len(loaded.class_names)}"
             )
     pre_trained = init is not None or model.startswith("hf:")
     settings = shared.settings_for(
-        model,
         loaded,
         seed,
         epochs=epochs,
@@ -89,7 +90,8 @@ def mark(
         trained = load_weights(init, architecture=architecture, trust_code=trust_code)
         if trained.description != description:
             raise ValueError(
-                f"{init} is {trained.description.architecture} with other options, classes or preprocessing than --model and --data say"
+                f"{init} is {trained.description.architecture} with other options, classes or preprocessing "
+                "than --model and --data say"
             )
         module = trained.module
     identity = f"mark {description.to_text()} {data} {init} {marking_key.transcript.root.hex()} {recipe}"
@@ -100,7 +102,7 @@ def mark(
             description.preprocessing,
             marking_key.backdoor(),
             recipe,
-            checkpoint=shared.checkpoint_for(out, identity, output),
+            checkpoint=shared.checkpoint_for(out, identity, checkpoint_seconds, output),
             on_step=on_progress,
         )
     accuracy = shared.test_accuracy(module, description, loaded, output)

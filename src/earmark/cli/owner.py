@@ -1,4 +1,4 @@
-"""earmark owner new"""
+"""The command ``earmark owner new``."""
 
 import getpass
 from pathlib import Path
@@ -27,13 +27,12 @@ def new(
     as_json: AsJson = False,
 ) -> None:
     """Make the signing key of an owner: once, and kept apart from marking keys."""
-    from earmark.formats import owner_key_v1
     from earmark.keys import OwnerKey
 
     keys.refuse_existing(out)
     secret = passphrase(out.name, owner_passphrase_file, (OWNER_VARIABLE, VARIABLE), new=True)
     owner = OwnerKey.generate(name or getpass.getuser())
-    owner_key_v1.save(out, owner, secret)
+    keys.write_owner(out, owner, secret)
     fingerprint = owner.owner.public_key.hex()
     Output(quiet, as_json).result(
         f"{out}: signing key of {owner.name}, public key {fingerprint}\n"

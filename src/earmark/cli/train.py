@@ -1,4 +1,4 @@
-"""earmark train"""
+"""The command ``earmark train``."""
 
 from pathlib import Path
 from typing import Annotated
@@ -23,6 +23,7 @@ def train(
     width: shared.Width = None,
     trust_code: shared.TrustCode = False,
     threads: shared.Threads = None,
+    checkpoint_seconds: shared.CheckpointSeconds = 30.0,
     data_root: shared.DataRoot = Path("data"),
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -41,7 +42,6 @@ def train(
     shared.use_threads(threads)
     loaded = shared.read_data(data, data_root, output)
     settings = shared.settings_for(
-        model,
         loaded,
         seed,
         epochs=epochs,
@@ -52,7 +52,9 @@ def train(
         augmentation=augment,
     )
     module, description = shared.new_model(model, loaded, width, seed, trust_code)
-    checkpoint = shared.checkpoint_for(out, f"train {description.to_text()} {data}", output)
+    checkpoint = shared.checkpoint_for(
+        out, f"train {description.to_text()} {data}", checkpoint_seconds, output
+    )
     with output.progress("training") as on_progress:
         run(
             module,

@@ -32,6 +32,9 @@ Seed = Annotated[int, typer.Option(min=0, help="Of weights, batches and augmenta
 Width = Annotated[int | None, typer.Option(min=1, help="Filters of the first stage (digits-cnn, resnet18).")]
 TrustCode = Annotated[bool, typer.Option("--trust-code", help="Allow FILE.py:FACTORY to run that file.")]
 Threads = Annotated[int | None, typer.Option(min=1, help="Processor threads; default all.")]
+CheckpointSeconds = Annotated[
+    float, typer.Option(min=0, help="Time between checkpoints; a shorter run keeps none.")
+]
 DataRoot = Annotated[Path, typer.Option(help="Where torchvision: data lies or is downloaded to.")]
 
 
@@ -44,7 +47,7 @@ def read_data(name: str, root: Path, output: Output) -> "ClassificationData":
 
 
 def settings_for(
-    model: str, data: "ClassificationData", seed: int, **chosen: "int | float | str | None"
+    data: "ClassificationData", seed: int, **chosen: "int | float | str | None"
 ) -> "TrainingSettings":
     """Return the default settings for a network and data, with what the user chose in their place.
 
@@ -82,14 +85,14 @@ def new_model(
         return build(description, trust_code=trust_code), description
 
 
-def checkpoint_for(out: Path, identity: str, output: Output) -> "Checkpoint":
+def checkpoint_for(out: Path, identity: str, seconds: float, output: Output) -> "Checkpoint":
     """Return the checkpoint beside the output, saying so if a run is resumed."""
     from earmark.training import Checkpoint
 
     path = out.with_name(out.name + ".checkpoint")
     if path.exists():
         output.remark(f"resuming from {path}")
-    return Checkpoint(path, identity)
+    return Checkpoint(path, identity, seconds)
 
 
 def use_threads(count: int | None) -> None:

@@ -1,4 +1,4 @@
-"""earmark verify"""
+"""The command ``earmark verify``."""
 
 import shlex
 import sys
@@ -8,20 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earmark.cli import keys
+from earmark.cli.clean_data import CleanCheck, check_clean
 from earmark.cli.output import AsJson, Output, Quiet, warn
 from earmark.cli.passphrase import PassphraseFile
-from earmark.cli.training import DataRoot, Threads, TrustCode, read_data, use_threads
+from earmark.cli.training import DataRoot, Threads, TrustCode, use_threads
 
 if TYPE_CHECKING:
-    from earmark.formats.journal import Journal
+    from earmark.formats.journal_v1 import Journal
     from earmark.keys import MarkingKey, VerificationKey
     from earmark.models.preprocessing import Preprocessing
     from earmark.suspects import Suspect
     from earmark.verification import Verdict
-
-_CLEAN_LIMIT = 1000
-_SUSPICIOUS_ACCURACY = 0.8
-_BETTER_BY = 0.05
 
 
 def verify(
@@ -33,6 +30,9 @@ def verify(
     vk: Annotated[Path | None, typer.Option(help="Published key file, compared with the key.")] = None,
     journal: Annotated[Path | None, typer.Option(help="Journal; default beside the key.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write an HTML report.")] = None,
+    without_triggers: Annotated[
+        bool, typer.Option("--without-triggers", help="Leave the secret triggers out of the report.")
+    ] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Say each step and penalty in words.")] = False,
     data: Annotated[
         str | None, typer.Option(help="Clean data: notices a wrong preprocessing. As for 'earmark train'.")
@@ -68,22 +68,28 @@ def verify(
 
     Example: earmark verify --key acme.key suspect.safetensors --report report.html
     """
-    from earmark.formats import verification_key_v1
-
     output = Output(quiet, as_json)
     use_threads(threads)
     marking_key = keys.read_key(key, passphrase_file)
-    verification_key = None if vk is None else verification_key_v1.load(vk)
+    verification_key = None if vk is None else keys.read_verification_key(vk)
     opened = keys.open_journal(key, journal, marking_key)
     picked = _pick(preprocessing, marking_key)
+    checked: CleanCheck | None = None
     if suspect.endswith(".csv"):
         verdict, remarks = _verify_recorded(suspect, marking_key, opened, verification_key, looks, asked_by)
     else:
         if asked_by is not None:
             raise ValueError("--asked-by is for answers.csv")
-        found = _open(suspect, marking_key, picked, model, trust_code)
-        remarks = [] if data is None else _check_clean(found, suspect, marking_key, data, data_root, output)
+
+        def reopen(other: "Preprocessing | None") -> "Suspect":
+            return _open(suspect, marking_key, other, model, trust_code)
+
+        found = reopen(picked)
+        if data is not None:
+            again = None if suspect.startswith("hf:") else reopen
+            checked = check_clean(found, again, _catalogue(marking_key), data, data_root, output)
         verdict = _verify(found, marking_key, opened, verification_key, looks, picked is not None, output)
+        remarks = () if checked is None else checked.remarks
     for remark in remarks:
         warn(remark)
     if report is not None:
@@ -92,7 +98,10 @@ def verify(
             verdict,
             marking_key,
             command=shlex.join(["earmark", *sys.argv[1:]]),
-            remarks=tuple(remarks),
+            files=(Path(suspect.removeprefix("hf:")), *((vk,) if vk else ())),
+            remarks=remarks,
+            clean_accuracy=None if checked is None else checked.words,
+            include_triggers=not without_triggers,
         )
     _say(verdict, output, explain, report, remarks)
     raise typer.Exit(0 if verdict.owned else 1)
@@ -171,26 +180,24 @@ def _verify_recorded(
     verification_key: "VerificationKey | None",
     looks: int,
     asked_by: str | None,
-) -> "tuple[Verdict, list[str]]":
+) -> "tuple[Verdict, tuple[str, ...]]":
     from earmark.files import read_bounded
     from earmark.formats import answers_v1
     from earmark.suspects.recorded import RecordedSuspect
     from earmark.verification import measure
     from earmark.verification import verify as judge
 
-    path, public = Path(name), key.verification_key
-    counts = {
-        answers_v1.questions_id(key.transcript.root, set_id): len(key.triggers[set_id])
-        for set_id in public.set_ids
-    }
-    questions_id, answers = answers_v1.read(read_bounded(path, answers_v1.LIMIT_BYTES, "answers"), counts)
-    set_id = journal.exposure(questions_id)
-    journal.record_answers(questions_id, answers_v1.answers_digest(questions_id, answers))
+    path = Path(name)
+    data = read_bounded(path, answers_v1.SIZE_LIMIT_BYTES, "answers")
+    answers = answers_v1.read(data, key.verification_key)
+    set_id = journal.exposure(answers.questions_id)
+    # The first answers count: a second table, filled in with hindsight, is refused here.
+    journal.record_answers(answers.questions_id, answers.digest)
     suspect = RecordedSuspect(
-        answers,
+        answers.texts,
         key.transcript.task.class_names,
         f"answers recorded in {path.name}",
-        f"answers:{questions_id}",
+        f"answers:{answers.questions_id}",
     )
     measurement = measure(
         key,
@@ -200,59 +207,33 @@ def _verify_recorded(
         set_ids=(set_id,),
     )
     verdict = judge(measurement, looks=looks, recorded_by=path.name, attested_by=asked_by)
-    remarks = []
-    if verdict.mark_shown and not verdict.owned:
-        remarks.append(
-            "recorded answers alone show nothing to others; if you put these questions yourself, add --asked-by NAME"
-        )
-    return verdict, remarks
-
-
-def _check_clean(
-    suspect: "Suspect", name: str, key: "MarkingKey", data: str, root: Path, output: Output
-) -> list[str]:
-    """Return remarks about the suspect's accuracy on clean data: a wrong preprocessing shows there."""
-    from earmark.suspects.clean_check import clean_accuracy
-
-    loaded = read_data(data, root, output)
-    images, labels = loaded.test.images[:_CLEAN_LIMIT], loaded.test.labels[:_CLEAN_LIMIT]
-    own = clean_accuracy(suspect, images, labels, loaded.class_names)
-    output.remark(f"the suspect answers {own:.1%} of {len(labels)} clean test inputs rightly")
-    if own >= _SUSPICIOUS_ACCURACY or name.startswith("hf:"):
-        return []
-    from earmark.suspects.opening import open_suspect
-
-    best_name, best = "", own
-    entries = _catalogue(key)
-    with output.progress("trying preprocessings") as on_progress:
-        for done, (entry, preprocessing) in enumerate(entries.items(), 1):
-            try:
-                other = open_suspect(name, preprocessing=preprocessing)
-                found = clean_accuracy(other, images, labels, loaded.class_names)
-            except Exception as error:  # noqa: BLE001 - a layout that the model cannot read is no candidate
-                output.remark(f"{entry}: {error}")
-                continue
-            finally:
-                on_progress(done, len(entries))
-            if found > best:
-                best_name, best = entry, found
-    if best > own + _BETTER_BY:
-        return [
-            f"the suspect answers {own:.1%} of clean inputs rightly with its stated preprocessing and {best:.1%} with "
-            f"{best_name!r}: the stated one looks wrong; try --preprocessing {best_name}"
-        ]
-    return [f"the suspect answers only {own:.1%} of clean inputs rightly, whatever the preprocessing"]
+    if not verdict.mark_shown or verdict.owned:
+        return verdict, ()
+    remark = (
+        "recorded answers alone show nothing to others; if you put these questions yourself, "
+        "add --asked-by NAME"
+    )
+    return verdict, (remark,)
 
 
 def write_report(
-    path: Path, verdict: "Verdict", key: "MarkingKey", *, command: str, remarks: tuple[str, ...] = ()
+    path: Path,
+    verdict: "Verdict",
+    key: "MarkingKey",
+    *,
+    command: str,
+    files: tuple[Path, ...],
+    remarks: tuple[str, ...] = (),
+    clean_accuracy: float | None = None,
+    include_triggers: bool = True,
 ) -> None:
-    """Write the HTML report of a verdict."""
+    """Write the HTML report of a verdict; with triggers in it, only its owner may read the file."""
     import platform
     from importlib.metadata import version
 
     from earmark import __version__
-    from earmark.files import write_replacing
+    from earmark.files import PUBLIC_MODE, SECRET_MODE, write_replacing
+    from earmark.models.weights import file_digest
     from earmark.reports.verdict_report import ReportContext, render_verdict
 
     environment = {"python": platform.python_version(), "platform": platform.platform()}
@@ -262,12 +243,17 @@ def write_report(
         earmark_version=__version__,
         environment=environment,
         command=command,
+        clean_accuracy=clean_accuracy,
         warnings=remarks,
+        file_digests={file.name: file_digest(file) for file in files if file.is_file()},
     )
-    write_replacing(path, render_verdict(verdict, key, context).encode())
+    page = render_verdict(verdict, key, context, include_triggers=include_triggers)
+    write_replacing(path, page.encode(), SECRET_MODE if include_triggers else PUBLIC_MODE)
 
 
-def _say(verdict: "Verdict", output: Output, explain: bool, report: Path | None, remarks: list[str]) -> None:
+def _say(
+    verdict: "Verdict", output: Output, explain: bool, report: Path | None, remarks: tuple[str, ...]
+) -> None:
     from earmark.reports.explanation import explain as steps_of
     from earmark.reports.summary import summary_json
 
@@ -277,6 +263,6 @@ def _say(verdict: "Verdict", output: Output, explain: bool, report: Path | None,
     if report is not None:
         lines.append(f"report: {report}")
     summary = dict(summary_json(verdict))
-    summary["warnings"] = remarks
+    summary["warnings"] = list(remarks)
     summary["report"] = None if report is None else str(report)
     output.result("\n".join(lines), summary)

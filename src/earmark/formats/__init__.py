@@ -1,6 +1,5 @@
 """Files on disk: one module per kind and version; the pages in docs/formats say what they hold.
 
-``files``                bounded reading, writing that never half happens
 ``envelope``             encryption under a passphrase, for files that hold secrets
 ``verification_key_v1``  acme.vk.json, public
 ``marking_key_v1``       acme.key, secret

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from earmark.commitment import digest
 from earmark.errors import FormatError
 from earmark.keys import SetId, VerificationKey
+from earmark.suspects.recorded import REFUSED
 
 SIZE_LIMIT_BYTES = 16 << 20
-REFUSED = "REFUSED"
 _HEADER = ["question", "answer"]
 _QUESTIONS_LABEL = "earmark/questions/v1"
 _ANSWERS_LABEL = "earmark/answers/v1"

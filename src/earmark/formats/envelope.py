@@ -191,5 +191,5 @@ def _derive(passphrase: str, header: Header) -> bytes:
         return Scrypt(header.salt, _KEY_BYTES, n, r, p).derive(secret)
     except MemoryError as error:
         raise FormatError(
-            f"opening this file needs {128 * n * r >> 20} MiB of free memory; close other programs and retry"
+            f"the passphrase needs {128 * n * r >> 20} MiB of free memory; close other programs and retry"
         ) from error

@@ -14,7 +14,9 @@ from earmark.formats import (
     verification_key_v1,
 )
 from earmark.keys import Transcript
+from earmark.suspects.recorded import REFUSED
 
+SIZE_LIMIT_BYTES = marking_key_v1.SIZE_LIMIT_BYTES
 _SHOWN_CLASSES = 10
 
 Facts = list[tuple[str, str]]
@@ -139,7 +141,7 @@ def _answers(data: bytes) -> Facts:
         ("questions", ", ".join(sorted({question.partition("-")[0] for question in found}))),
         ("rows", str(len(found))),
         ("blank", str(sum(not answer for answer in found.values()))),
-        ("refused", str(sum(answer == answers_v1.REFUSED for answer in found.values()))),
+        ("refused", str(sum(answer.upper() == REFUSED for answer in found.values()))),
     ]
 
 

@@ -14,8 +14,8 @@ from filelock import FileLock, Timeout
 
 from earmark.commitment.canonical import Json, canonical_json
 from earmark.errors import FormatError, JournalError, UnsupportedVersionError
+from earmark.files import SECRET_MODE, read_bounded, shown, write_new
 from earmark.formats import journal_lines_v1 as lines
-from earmark.formats.files import SECRET_MODE, read_bounded, shown, write_new
 from earmark.keys import SetId
 
 LOCK_SECONDS = 5.0

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from earmark.errors import MissingExtraError
-from earmark.files import replacing
+from earmark.files import write_replacing
 from earmark.models.description import METADATA_KEY, ModelDescription
 
 INPUT_NAME = "images"
@@ -35,6 +35,7 @@ def export_onnx(path: Path, module: nn.Module, description: ModelDescription) ->
         description: What it is; embedded under ``metadata_props["earmark"]``.
 
     Raises:
+        EarmarkError: The file cannot be written.
         MissingExtraError: onnx or onnxscript is not installed.
         ValueError: PyTorch cannot express this network in ONNX, or it is larger than 2 GiB.
     """
@@ -48,8 +49,7 @@ def export_onnx(path: Path, module: nn.Module, description: ModelDescription) ->
     onnx.helper.set_model_props(proto, {METADATA_KEY: description.to_text()})
     if proto.ByteSize() >= SIZE_LIMIT_BYTES:
         raise ValueError("the network is larger than 2 GiB, the limit of a single ONNX file")
-    with replacing(path) as temporary:
-        temporary.write_bytes(proto.SerializeToString())
+    write_replacing(path, proto.SerializeToString())
 
 
 def _exported(module: nn.Module, description: ModelDescription) -> Any:
@@ -85,13 +85,15 @@ def _example(description: ModelDescription) -> torch.Tensor:
     return torch.zeros(2, preprocessing.channels, height, width)
 
 
-def _forget_source(proto: Any) -> None:
+def _forget_source(message: Any) -> None:
     """Remove the exporter's notes: stack traces would publish paths and source lines of this machine."""
-    graph = proto.graph
-    for item in (graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
-        del item.metadata_props[:]
-        item.doc_string = ""
-    del graph.value_info[:]  # intermediate shapes, named after the source's variables; readers infer them
+    for descriptor, value in message.ListFields():
+        if descriptor.name in ("metadata_props", "doc_string", "value_info"):
+            # Shapes in between go as well: they are named after the source's variables.
+            message.ClearField(descriptor.name)
+        elif descriptor.message_type is not None:
+            for item in [value] if hasattr(value, "ListFields") else value:
+                _forget_source(item)
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ MISS_WORDS = {
     Miss.NOT_A_NUMBER: "gave a score that is not a number",
     Miss.UNKNOWN_CLASS: "answered with a class that the key does not know",
 }
+_MANY_WAYS = 1 << 20  # from here on the bits say more than the number
 OTHER_CLASS = "gave another class"
 
 _LABEL_MAPS = {
@@ -102,7 +103,13 @@ def verdict_word(verdict: Verdict) -> str:
 
 def penalty_sentence(penalty: Penalty) -> str:
     """Return a penalty in words with its bits."""
-    return f"{penalty.name}, {bits(penalty.bits, paid=True)} bits: {penalty.reason}"
+    return f"{penalty.name}, {bits(penalty.bits, paid=True)} bits: {penalty_reason(penalty)}"
+
+
+def penalty_reason(penalty: Penalty) -> str:
+    """Return the freedom in words, with the number of ways to use it if that is readable."""
+    ways = penalty.alternatives
+    return penalty.reason if ways >= _MANY_WAYS else f"{penalty.reason}: {ways:,}"
 
 
 def penalty_bits(verdict: Verdict) -> float:

@@ -13,7 +13,7 @@ _LETTER, _STRONG_LETTER = (
     7.2,
     9.6,
 )  # a little more than the mean width of a letter of the labels, so that they stay inside
-_TICK_STEPS = (1, 2, 5, 10)
+_TICK_STEPS = (1, 2, 5, 10, 20)
 _MOST_TICKS = 5
 
 
@@ -119,7 +119,7 @@ def _ticks(count: int) -> list[int]:
     """Return round numbers from 0, and the count itself as the last."""
     magnitude = 10 ** floor(log10(count))
     steps = [max(1, scale * magnitude // 10) for scale in _TICK_STEPS]
-    step = next((step for step in steps if count / step <= _MOST_TICKS), magnitude)
+    step = next(step for step in steps if count / step <= _MOST_TICKS)
     rounds = list(range(0, count, step))
     if len(rounds) > 1 and count - rounds[-1] < step / 2:
         rounds.pop()  # its number would run into the last one

@@ -143,8 +143,8 @@ def _not_shown(verdict: Verdict) -> str:
     measured = verdict.measurement
     answers = "The recorded answers hit" if verdict.recorded_by is not None else "The suspect hit"
     chance = f"The chance of luck doing as well is {odds(verdict.tail)} ({power_of_two(verdict.tail)})"
-    if verdict.tail > _REMARKABLE:
-        return f"{answers} {measured.match_count:,}. {chance}: these answers give no reason to see more."
+    if verdict.tail > _REMARKABLE:  # the bracket of the scale ends there too
+        return f"{answers} {measured.match_count:,}. {chance}: that is nothing more than luck gives."
     bound = claim_bound(verdict)
     left = (
         "nothing remains"

@@ -18,7 +18,14 @@ from markupsafe import Markup, escape
 from earmark.keys import MarkingKey
 from earmark.reports import statements
 from earmark.reports.exhibits import Group, group_by_set, shortened_classes
-from earmark.reports.explanation import Outcome, claim_bound, explain, miss_reasons, penalty_bits
+from earmark.reports.explanation import (
+    Outcome,
+    claim_bound,
+    explain,
+    miss_reasons,
+    penalty_bits,
+    penalty_reason,
+)
 from earmark.reports.scale import NARROW, WIDE, draw_scale, scale_text
 from earmark.reports.wording import bits, counted, odds, plausible_matches, power_of_two, visible
 from earmark.statistics import OWNED_BITS
@@ -142,7 +149,12 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters.update(
-        bits=bits, counted=counted, odds=odds, power_of_two=power_of_two, powers=_powers, visible=visible
+        bits=bits,
+        penalty_reason=penalty_reason,
+        counted=counted,
+        odds=odds,
+        power_of_two=power_of_two,
+        powers=_powers,
     )
     return environment
 
@@ -170,7 +182,7 @@ def _powers(text: str) -> Markup:
     def raised(found: re.Match[str]) -> str:
         radix, sign, exponent = found.groups()
         minus = "−" if sign else ""
-        return f'{radix}<sup><span class="caret">^</span>{minus}{exponent}</sup>'
+        return f'<span class="power">{radix}<sup><span class="caret">^</span>{minus}{exponent}</sup></span>'
 
     powers = _POWER.sub(raised, str(escape(visible(text))))
     return Markup(_DIGEST.sub(r"<code>\g<0></code>", powers))  # noqa: S704 - escaped before

@@ -40,7 +40,7 @@ class Child:
         home = Path(earmark.__file__).parents[1]
         paths = dict.fromkeys(str(folder) for folder in (home, *folders))
         self._name = name
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - our own module under our own interpreter
             [sys.executable, "-I", "-S", "-c", _START.format(module=module), arguments, *paths],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from earmark.commitment.reading import Fields
 from earmark.errors import FormatError, MissingExtraError, SuspectError
+from earmark.files import shown
 from earmark.models.description import ModelDescription
 from earmark.models.preprocessing import Preprocessing
 from earmark.suspects.child import Child
@@ -88,7 +89,7 @@ class OnnxSuspect:
         fallback: Preprocessing | None = None,
         limits: Limits = Limits(),
     ) -> None:
-        self.name = f"ONNX file {path.name}"
+        self.name = f"ONNX file {shown(Path(path.name))}"
         self._limits = limits
         self._child = _start(path, self.name, limits)
         try:
@@ -100,7 +101,7 @@ class OnnxSuspect:
             self.class_count = _class_count(header, description)
         except (FormatError, SuspectError) as error:
             self._child.close()
-            raise type(error)(f"{path.name}: {error}") from error
+            raise type(error)(f"{shown(Path(path.name))}: {error}") from error
         self.identity = f"sha256:{header.digest}"
         self.class_names: tuple[str, ...] | None = description.class_names if description else None
         self.preprocessing = f"{source}: {self._preprocessing}"
@@ -183,13 +184,13 @@ def _start(path: Path, name: str, limits: Limits) -> Child:
         # Not blocking: a pipe in the file's place would otherwise be waited for without end.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        raise FormatError(f"cannot read {path}: {error.strerror}") from error
+        raise FormatError(f"cannot read {shown(path)}: {error.strerror}") from error
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
-            raise FormatError(f"{path} is not a file")
+            raise FormatError(f"{shown(path)} is not a file")
         if status.st_size > limits.file_bytes:
-            raise FormatError(f"{path.name} is larger than {limits.file_bytes} bytes")
+            raise FormatError(f"{shown(Path(path.name))} is larger than {limits.file_bytes} bytes")
         arguments = {
             "file": descriptor,
             "file_bytes": limits.file_bytes,
@@ -211,12 +212,15 @@ def _read_header(child: Child, limits: Limits) -> _Header:
     try:
         fields = Fields(json.loads(payload), "header")
         shape = fields.list("input_shape", 4, 4)
-        description, count = fields.take("description"), fields.take("class_count")
-        header = _Header(fields.hex("digest", 32).hex(), description, fields.text("dtype", 20), tuple(shape), count)
+        description: Any = fields.take("description")
+        count: Any = fields.take("class_count")
+        header = _Header(
+            fields.hex("digest", 32).hex(), description, fields.text("dtype", 20), tuple(shape), count
+        )
     except (ValueError, RecursionError, FormatError) as error:
         raise SuspectError("its process did not answer in the agreed form") from error
-    numbers = (*header.input_shape, header.class_count)
-    if not isinstance(header.description, str | None) or not all(type(n) is int for n in numbers if n is not None):
+    well_formed = description is None or isinstance(description, str)
+    if not well_formed or not all(number is None or type(number) is int for number in (*shape, count)):
         raise SuspectError("its process did not answer in the agreed form")
     return header
 
@@ -260,8 +264,7 @@ def _check_fit(header: _Header, preprocessing: Preprocessing) -> None:
             f"its input {list(header.input_shape)} does not fit the preprocessing, which makes "
             f"{preprocessing.channels} channel(s) in the order {preprocessing.layout}"
         )
-    zeros, ones = {"0"}, {"1"}
-    is_raw = set((preprocessing.divisor, *preprocessing.std)) == ones and set(preprocessing.mean) == zeros
+    is_raw = {preprocessing.divisor, *preprocessing.std} == {"1"} and set(preprocessing.mean) == {"0"}
     if header.dtype == "uint8" and not is_raw:
         raise FormatError("its input takes pixels 0 to 255 as they are; only a 'raw' preprocessing fits it")
 

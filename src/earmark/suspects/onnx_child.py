@@ -81,7 +81,8 @@ class _Model:
         scores = np.asarray(self._session.run([self.output.name], {self.input.name: batch})[0])
         if scores.ndim < 2 or scores.shape[0] != self._batch or scores[0].size > CLASS_LIMIT:
             raise ValueError(f"the scores have shape {scores.shape}")
-        return scores[0].astype("<f4").ravel()
+        row: npt.NDArray[np.float32] = scores[0].astype("<f4").ravel()
+        return row
 
 
 def main() -> None:

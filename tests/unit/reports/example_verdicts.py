@@ -98,11 +98,9 @@ def make_verdict(
 ) -> Verdict:
     """Question a suspect that gives the label to ``matches`` triggers, spread over the order."""
     names = key.transcript.task.class_names
-    labels = [
-        key.verification_key.labels(set_id)[place]
-        for set_id in key.verification_key.set_ids
-        for place in key.verification_key.order(set_id)
-    ]
+    public = key.verification_key
+    by_place = {set_id: public.labels(set_id) for set_id in public.set_ids}
+    labels = [by_place[set_id][place] for set_id in public.set_ids for place in public.order(set_id)]
     count = len(labels)
     spread = sorted(range(count), key=lambda place: (place * 37) % count)
     answers: list[Answer] = [

@@ -1,0 +1,367 @@
+"""The commands as a person types them: real data, real files, real processes."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PASSPHRASE = {"EARMARK_PASSPHRASE": "correct horse", "OMP_NUM_THREADS": "2"}
+
+
+def earmark(*arguments, cwd, code=0, env=None, stdin=subprocess.DEVNULL):
+    result = subprocess.run(
+        [sys.executable, "-m", "earmark", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, **PASSPHRASE, **(env or {})},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        stdin=stdin,
+        check=False,
+    )
+    assert result.returncode == code, f"{arguments}: {result.returncode}\n{result.stdout}\n{result.stderr}"
+    assert "Traceback" not in result.stderr
+    return result
+
+
+def one_line_error(result):
+    lines = [line for line in result.stderr.splitlines() if line.startswith("earmark: error: ")]
+    assert len(lines) == 1, result.stderr
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    """A key, a clean model and a marked one, made by the commands."""
+    folder = tmp_path_factory.mktemp("story")
+    earmark("owner", "new", "-o", "owner.key", "--name", "Acme Research", cwd=folder)
+    earmark(
+        "keygen", "--owner", "owner.key", "--data", "digits", "--triggers", "100", "--sets", "2", "-o", "acme",
+        cwd=folder,
+    )  # fmt: skip
+    small = ("--model", "digits-cnn", "--data", "digits", "--epochs", "8")
+    earmark("train", *small, "-o", "clean.safetensors", cwd=folder)
+    earmark("mark", "--key", "acme.key", *small, "-o", "marked.safetensors", cwd=folder)
+    return folder
+
+
+def test_the_files_have_the_names_and_modes_that_were_promised(story):
+    names = {path.name for path in story.iterdir()}
+    assert {
+        "owner.key",
+        "acme.key",
+        "acme.vk.json",
+        "acme.journal",
+        "clean.safetensors",
+        "marked.safetensors",
+    } <= names
+    for name in ("owner.key", "acme.key"):
+        assert (story / name).stat().st_mode & 0o777 == 0o600
+    assert not [name for name in names if "checkpoint" in name or name.startswith(".")]
+
+
+def test_the_marked_model_is_owned_and_the_clean_one_is_not(story):
+    owned = earmark("verify", "--key", "acme.key", "--vk", "acme.vk.json", "marked.safetensors", cwd=story)
+    assert re.match(
+        r"owned: \d+ of 200 triggers; chance 2\^-\d+ for a model that does not depend on this key, 2\^-\d+ after penalties",
+        owned.stdout,
+    )
+    not_shown = earmark("verify", "--key", "acme.key", "clean.safetensors", cwd=story, code=1)
+    assert not_shown.stdout.startswith("not shown: ")
+
+
+def test_json_says_the_same_exactly(story):
+    result = earmark("verify", "--key", "acme.key", "marked.safetensors", "--json", "-q", cwd=story)
+    value = json.loads(result.stdout)
+    assert value["owned"] is True
+    assert value["matches"] >= 190
+    assert value["questions"] == 200
+    assert result.stderr == ""
+
+
+def test_explain_numbers_all_nine_steps_and_names_every_penalty(story):
+    text = earmark("verify", "--key", "acme.key", "marked.safetensors", "--explain", cwd=story).stdout
+    assert [int(number) for number in re.findall(r"^\s*(\d)[. ]", text, re.MULTILINE)] == list(range(1, 10))
+    assert "grinding" in text
+    assert "looking" in text
+
+
+def test_the_report_is_one_page_with_the_verdict(story):
+    earmark("verify", "--key", "acme.key", "marked.safetensors", "--report", "report.html", cwd=story)
+    page = (story / "report.html").read_text()
+    assert "owned" in page.lower()
+    assert page.count("data:image/png") >= 200
+
+
+def test_clean_data_shows_that_the_preprocessing_fits(story):
+    result = earmark("verify", "--key", "acme.key", "marked.safetensors", "--data", "digits", cwd=story)
+    found = re.search(r"answers ([\d.]+)% of 360 clean", result.stderr)
+    assert found
+    assert float(found[1]) > 95
+
+
+def test_a_wrong_preprocessing_is_noticed_and_the_right_one_named(story, tmp_path):
+    from dataclasses import replace
+
+    from earmark.models.preprocessing import Preprocessing
+    from earmark.models.weights import load_weights, save_weights
+
+    model = load_weights(story / "marked.safetensors")
+    wrong = Preprocessing("1", ("3",), ("0.01",), 1)
+    save_weights(
+        tmp_path / "wrong.safetensors", model.module, replace(model.description, preprocessing=wrong)
+    )
+    key = ("--key", story / "acme.key")
+    result = earmark("verify", *key, tmp_path / "wrong.safetensors", "--data", "digits", cwd=tmp_path, code=1)
+    assert "--preprocessing symmetric-rgb-nchw" in result.stderr
+    again = earmark(
+        "verify", *key, tmp_path / "wrong.safetensors", "--preprocessing", "symmetric-rgb-nchw", "--explain",
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert again.stdout.startswith("owned")
+    assert "catalogue" in again.stdout
+
+
+def test_marking_a_trained_model_works_too(story):
+    text = earmark(
+        "mark", "--key", "acme.key", "--model", "digits-cnn", "--data", "digits", "--init", "clean.safetensors",
+        "--epochs", "8", "-o", "pre.safetensors", cwd=story,
+    ).stdout  # fmt: skip
+    assert "marked pre-trained" in text
+    earmark("verify", "--key", "acme.key", "pre.safetensors", cwd=story)
+
+
+def test_an_onnx_file_is_marked_and_verified(story):
+    pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
+    pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
+    earmark(
+        "mark", "--key", "acme.key", "--model", "digits-cnn", "--data", "digits", "--epochs", "8",
+        "-o", "marked.onnx", cwd=story,
+    )  # fmt: skip
+    assert earmark("verify", "--key", "acme.key", "marked.onnx", cwd=story).stdout.startswith("owned")
+    assert "ONNX" in earmark("inspect", "marked.onnx", cwd=story).stdout
+
+
+@pytest.mark.parametrize(
+    "name", ["owner.key", "acme.key", "acme.vk.json", "acme.journal", "marked.safetensors"]
+)
+def test_inspect_says_what_every_file_is_without_a_passphrase(story, name):
+    text = earmark("inspect", name, cwd=story, env={"EARMARK_PASSPHRASE": ""}).stdout
+    assert len(text.splitlines()) >= 2
+    assert json.loads(earmark("inspect", name, "--json", cwd=story).stdout)
+
+
+def test_questions_by_hand_from_ask_to_verdict(story, tmp_path):
+    import csv
+
+    import numpy as np
+    from PIL import Image
+
+    from earmark.models.weights import load_weights
+
+    for name in ("acme.key", "acme.vk.json", "acme.journal"):
+        (tmp_path / name).write_bytes((story / name).read_bytes())
+    earmark("ask", "--key", "acme.key", "--set", "auto", "--to", "a shop", "-o", "questions", cwd=tmp_path)
+    pictures = sorted((tmp_path / "questions").glob("*.png"))
+    assert len(pictures) == 100
+    model = load_weights(story / "marked.safetensors")
+    table = tmp_path / "questions" / "answers.csv"
+    rows = list(csv.reader(table.read_text().splitlines()))
+
+    unanswered = earmark("verify", "--key", "acme.key", "questions/answers.csv", cwd=tmp_path, code=3)
+    assert "100 of 100 questions have no answer" in one_line_error(unanswered)
+
+    import torch
+
+    for row, picture in zip(rows[1:], pictures, strict=True):
+        assert picture.stem == row[0]
+        pixels = np.asarray(Image.open(picture))[None, :, :, None]
+        with torch.inference_mode():
+            row[1] = str(
+                int(model.module(torch.from_numpy(model.description.preprocessing(pixels))).argmax())
+            )
+    table.write_text("\n".join(",".join(row) for row in rows) + "\n")
+
+    alone = earmark("verify", "--key", "acme.key", "questions/answers.csv", cwd=tmp_path, code=1)
+    assert alone.stdout.startswith("consistent with the answers recorded in answers.csv")
+    attested = earmark(
+        "verify", "--key", "acme.key", "questions/answers.csv", "--asked-by", "A. Judge", cwd=tmp_path
+    )
+    assert attested.stdout.startswith("owned")
+
+    rows[1][1] = "REFUSED"
+    table.write_text("\n".join(",".join(row) for row in rows) + "\n")
+    earmark("verify", "--key", "acme.key", "questions/answers.csv", cwd=tmp_path, code=3)
+
+    # The exposed set is not used again for a local file, and the next ask takes the other one.
+    after = earmark("verify", "--key", "acme.key", story / "marked.safetensors", cwd=tmp_path)
+    assert " of 100 triggers" in after.stdout
+    earmark("ask", "--key", "acme.key", "-o", "more", cwd=tmp_path)
+    earmark("ask", "--key", "acme.key", "-o", "third", cwd=tmp_path, code=3)
+    assert not (tmp_path / "third").exists()
+    none_left = earmark("verify", "--key", "acme.key", story / "marked.safetensors", cwd=tmp_path, code=1)
+    assert "step 4" in one_line_error(none_left)
+
+
+def test_a_missing_journal_is_refused_and_not_made_anew(story, tmp_path):
+    (tmp_path / "acme.key").write_bytes((story / "acme.key").read_bytes())
+    result = earmark("verify", "--key", "acme.key", story / "marked.safetensors", cwd=tmp_path, code=3)
+    assert "journal" in one_line_error(result)
+    assert not (tmp_path / "acme.journal").exists()
+
+
+def test_existing_keys_are_never_overwritten(story):
+    before = {name: (story / name).read_bytes() for name in ("acme.key", "owner.key")}
+    earmark("keygen", "--owner", "owner.key", "--data", "digits", "-o", "acme", cwd=story, code=2)
+    earmark("owner", "new", "-o", "owner.key", cwd=story, code=2)
+    assert before == {name: (story / name).read_bytes() for name in before}
+
+
+def test_keygen_without_an_owner_makes_one_and_says_where(tmp_path):
+    (tmp_path / "classes.txt").write_text("cat\ndog\nbird\nfish\n")
+    result = earmark(
+        "keygen",
+        "--input",
+        "image:16x12x3",
+        "--classes",
+        "classes.txt",
+        "--triggers",
+        "230",
+        "-o",
+        "k",
+        cwd=tmp_path,
+    )
+    assert "k.owner.key" in result.stderr
+    assert (tmp_path / "k.owner.key").stat().st_mode & 0o777 == 0o600
+    assert "set(s) of 230" in result.stdout
+
+
+def test_too_few_triggers_are_refused_with_the_number_needed(tmp_path):
+    (tmp_path / "classes.txt").write_text("no\nyes\n")
+    result = earmark(
+        "keygen", "--input", "image:8x8x1", "--classes", "classes.txt", "--triggers", "100", "-o", "k",
+        cwd=tmp_path, code=2,
+    )  # fmt: skip
+    assert "use at least" in one_line_error(result)
+    assert [path.name for path in tmp_path.iterdir()] == ["classes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["verify", "--key", "missing.key", "x.safetensors"], 3),
+        (["verify", "--key", "acme.key", "missing.safetensors"], 3),
+        (["verify", "--key", "acme.key", "missing.onnx"], 3),
+        (["verify", "--key", "acme.key", "model.pt"], 3),
+        (["verify", "--key", "acme.key", "model.unknown"], 2),
+        (["verify", "--key", "acme.key", "missing.csv"], 3),
+        (["verify", "--key", "acme.vk.json", "marked.safetensors"], 3),
+        (["verify", "--key", "owner.key", "marked.safetensors"], 3),
+        (["verify", "--key", "acme.key", "--vk", "acme.key", "marked.safetensors"], 3),
+        (["verify", "--key", "acme.key", "acme.vk.json"], 2),
+        (["verify", "--key", "acme.key", "marked.safetensors", "--preprocessing", "magic"], 2),
+        (["verify", "--key", "acme.key", "marked.safetensors", "--asked-by", "me"], 2),
+        (["verify", "--key", "acme.key", "marked.safetensors", "--data", "magic"], 2),
+        (["train", "--model", "magic", "-o", "x.safetensors"], 2),
+        (["train", "--model", "digits-cnn", "-o", "x.pt"], 2),
+        (["train", "--model", "digits-cnn", "--data", "folder:nowhere", "-o", "x.safetensors"], 3),
+        (["train", "--model", "net.py:make", "-o", "x.safetensors"], 2),
+        (["mark", "--key", "acme.key", "--model", "digits-cnn", "--init", "acme.key", "-o", "x.safetensors"], 3),
+        (["mark", "--key", "acme.key", "--model", "digits-cnn", "--width", "8", "--init", "clean.safetensors", "-o", "x.safetensors"], 2),
+        (["ask", "--key", "acme.key", "--set", "first", "-o", "q"], 2),
+        (["ask", "--key", "acme.key", "--set", "0:1", "-o", "q"], 3),
+        (["ask", "--key", "acme.key", "--set", "7:7", "-o", "q"], 2),
+        (["inspect", "nothing"], 3),
+        (["inspect", "."], 3),
+        (["keygen", "-o", "k"], 2),
+        (["keygen", "--data", "digits", "--input", "image:8x8x1", "-o", "k"], 2),
+        (["keygen", "--input", "image:0x8x1", "--classes", "acme.vk.json", "-o", "k"], 2),
+        (["keygen", "--input", "smell:1", "--classes", "acme.vk.json", "-o", "k"], 3),
+        (["demo", "-o", "."], 2),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else str(value),
+)  # fmt: skip
+def test_mistakes_get_one_line_and_the_documented_code(story, arguments, code):
+    before = {path.name for path in story.iterdir()}
+    one_line_error(earmark(*arguments, cwd=story, code=code))
+    assert {path.name for path in story.iterdir()} - {"acme.journal.lock"} == before - {"acme.journal.lock"}
+
+
+def test_a_wrong_passphrase_is_one_line(story):
+    result = earmark(
+        "verify",
+        "--key",
+        "acme.key",
+        "marked.safetensors",
+        cwd=story,
+        code=3,
+        env={"EARMARK_PASSPHRASE": "no"},
+    )
+    assert "passphrase" in one_line_error(result)
+
+
+def test_without_a_passphrase_or_a_terminal_the_ways_to_give_one_are_named(story):
+    result = earmark(
+        "verify", "--key", "acme.key", "marked.safetensors", cwd=story, code=2, env={"EARMARK_PASSPHRASE": ""}
+    )
+    assert "--passphrase-file" in one_line_error(result)
+
+
+def test_a_passphrase_file_is_read(story, tmp_path):
+    (tmp_path / "p").write_text("correct horse\n")
+    earmark(
+        "verify", "--key", "acme.key", "marked.safetensors", "--passphrase-file", tmp_path / "p",
+        cwd=story, env={"EARMARK_PASSPHRASE": ""},
+    )  # fmt: skip
+
+
+def test_a_killed_marking_goes_on_and_gives_the_same_weights(story, tmp_path):
+    import time
+
+    arguments = [
+        "mark", "--key", str(story / "acme.key"), "--model", "digits-cnn", "--data", "digits", "--epochs", "12",
+        "--threads", "1", "--checkpoint-seconds", "0.5", "-o", "m.safetensors",
+    ]  # fmt: skip
+    environment = {**os.environ, **PASSPHRASE}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "earmark", *arguments],
+        cwd=tmp_path,
+        env=environment,
+        stderr=subprocess.DEVNULL,
+    )
+    checkpoint = tmp_path / "m.safetensors.checkpoint"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    assert checkpoint.exists()
+    assert not (tmp_path / "m.safetensors").exists()
+    resumed = earmark(*arguments, cwd=tmp_path)
+    assert "resuming" in resumed.stderr
+    resumed_bytes = (tmp_path / "m.safetensors").read_bytes()
+    (tmp_path / "m.safetensors").unlink()
+    assert "resuming" not in earmark(*arguments, cwd=tmp_path).stderr
+    assert (tmp_path / "m.safetensors").read_bytes() == resumed_bytes
+    assert not checkpoint.exists()
+
+
+def test_the_demo_tells_the_story_and_its_report_can_be_repeated(tmp_path):
+    result = earmark("demo", "-o", "demo", "--epochs", "10", cwd=tmp_path)
+    assert "marked.safetensors  owned: " in result.stdout
+    assert "clean.safetensors  not shown: " in result.stdout
+    report = Path(result.stdout.splitlines()[-1].removeprefix("report: "))
+    assert report.is_file()
+    earmark(
+        "verify", "--key", "demo.key", "--passphrase-file", "passphrase.txt", "marked.safetensors",
+        cwd=tmp_path / "demo", env={"EARMARK_PASSPHRASE": ""},
+    )  # fmt: skip
+
+
+def test_version_and_completion(tmp_path):
+    assert re.fullmatch(r"earmark \d+\.\d+\.\d+\n", earmark("--version", cwd=tmp_path).stdout)
+    assert "--show-completion" in earmark("--help", cwd=tmp_path).stdout

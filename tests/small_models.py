@@ -1,0 +1,140 @@
+"""Tiny models in every form that a suspect can have: 10 classes, pictures of 8x8, made in milliseconds."""
+
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+NAMES = ("ant", "bee", "cat", "dog", "eel", "fox", "gnu", "hen", "ibis", "jay")
+SHAPE = (8, 8, 1)
+
+
+def questions(count: int = 24, shape: tuple[int, int, int] = SHAPE, seed: int = 0) -> list[np.ndarray]:
+    """Pictures that differ in more than noise: random networks answer noise with one class."""
+    randomness = np.random.default_rng(seed)
+    coarse = randomness.integers(0, 256, (count, 2, 2, shape[2]), np.uint8)
+    return [np.kron(item, np.ones((shape[0] // 2, shape[1] // 2, 1), np.uint8)) for item in coarse]
+
+
+def description(names=NAMES, shape=SHAPE, **options):
+    from earmark.models.table import describe
+
+    return describe("digits-cnn", shape, names, options.get("width", 4))
+
+
+def network(seed: int = 0, names=NAMES, shape=SHAPE):
+    """A network with random weights whose answers differ from picture to picture."""
+    import torch
+
+    from earmark.models.table import build
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        module = build(description(names, shape)).eval()
+        with torch.no_grad():
+            for layer in (module.hidden, module.classifier):
+                layer.weight.mul_(4).sub_(layer.weight.mean(1, keepdim=True))
+    return module
+
+
+def weights_file(path: Path, change=lambda module: None, seed: int = 0) -> Path:
+    from earmark.models.weights import save_weights
+
+    module = network(seed)
+    change(module)
+    save_weights(path, module, description())
+    return path
+
+
+@cache
+def hf_template() -> Path:
+    pytest.importorskip("transformers")
+    import torch
+    from transformers import ViTConfig, ViTForImageClassification
+    from transformers.utils import logging
+
+    folder = Path(tempfile.mkdtemp(prefix="earmark-test-hf-"))
+    config = ViTConfig(
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        image_size=8,
+        patch_size=4,
+        id2label=dict(enumerate(NAMES)),
+        label2id={name: place for place, name in enumerate(NAMES)},
+    )
+    logging.disable_progress_bar()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        model = ViTForImageClassification(config)
+        with torch.no_grad():
+            model.classifier.weight.normal_()
+            model.vit.embeddings.patch_embeddings.projection.weight.normal_(std=0.5)
+        model.save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(
+        '{"do_normalize": true, "do_rescale": true, "do_resize": true, "image_mean": [0.5, 0.4, 0.3], '
+        '"image_processor_type": "ViTImageProcessor", "image_std": [0.5, 0.25, 0.3], "resample": 2, '
+        '"rescale_factor": 0.00392156862745098, "size": {"height": 8, "width": 8}}'
+    )
+    return folder
+
+
+def hf_folder(path: Path, change=lambda tensors: None) -> Path:
+    """A copy of a tiny vision transformer's folder, with its tensors changed in place."""
+    from safetensors.numpy import load_file, save_file
+
+    shutil.copytree(hf_template(), path)
+    tensors = load_file(path / "model.safetensors")
+    change(tensors)
+    save_file(tensors, path / "model.safetensors", {"format": "pt"})
+    return path
+
+
+def linear_onnx(
+    *,
+    batch="batch",
+    input_shape=(1, 8, 8),
+    input_type="FLOAT",
+    weight=None,
+    classes=len(NAMES),
+    metadata=None,
+    extra_nodes=(),
+    extra_outputs=(),
+    extra_domains=(),
+    before="flat",
+):
+    """An ONNX model of one linear layer, as a message of onnx; every part can be replaced."""
+    onnx = pytest.importorskip("onnx")
+    helper, types = onnx.helper, onnx.TensorProto
+    size = int(np.prod(input_shape))
+    if weight is None:
+        weight = np.random.default_rng(0).normal(size=(size, classes))
+    nodes = [
+        helper.make_node("Cast", ["images"], ["floats"], to=types.FLOAT),
+        helper.make_node("Flatten", ["floats"], ["flat"]),
+        *extra_nodes,
+        helper.make_node("MatMul", [before, "weight"], ["scores"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "linear",
+        [helper.make_tensor_value_info("images", getattr(types, input_type), [batch, *input_shape])],
+        [*extra_outputs, helper.make_tensor_value_info("scores", types.FLOAT, [batch, classes])],
+        [onnx.numpy_helper.from_array(np.asarray(weight, np.float32), "weight")],
+    )
+    opsets = [helper.make_opsetid("", 18), *(helper.make_opsetid(name, 1) for name in extra_domains)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
+    if metadata is not None:
+        helper.set_model_props(model, metadata)
+    return model
+
+
+def onnx_file(path: Path, **options) -> Path:
+    """The same in a file, with a description unless other metadata are given."""
+    options.setdefault("metadata", {"earmark": description().to_text()})
+    path.write_bytes(linear_onnx(**options).SerializeToString())
+    return path
