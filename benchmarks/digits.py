@@ -37,7 +37,7 @@ def new_key(seed: int) -> MarkingKey:
         Task(ImageGeometry(8, 8, 1), CLASSES),
         AbstractSampler(),
         triggers_per_set=100,
-        random_bytes=lambda size: randomness.bytes(size),
+        random_bytes=randomness.bytes,
     )
 
 

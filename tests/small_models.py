@@ -72,8 +72,10 @@ def hf_template() -> Path:
         torch.manual_seed(0)
         model = ViTForImageClassification(config)
         with torch.no_grad():
-            model.classifier.weight.normal_()
-            model.vit.embeddings.patch_embeddings.projection.weight.normal_(std=0.5)
+            for parameter in model.parameters():
+                if parameter.dim() > 1:
+                    parameter.normal_(std=0.5)
+            model.vit.embeddings.cls_token.zero_()
         model.save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(
         '{"do_normalize": true, "do_rescale": true, "do_resize": true, "image_mean": [0.5, 0.4, 0.3], '

@@ -322,11 +322,14 @@ def verify(
             )
         )
     if measurement.method_count > 1:
+        # Whoever tries method after method and stops at the first success has all of their chances. Paying
+        # k for the k-th would let their sum grow without bound; 1/(k(k+1)) over all k from 2 sums to 1/2.
+        count = measurement.method_count
         penalties.append(
             Penalty(
                 "methods",
-                measurement.method_count,
-                "the journal shows this many ways in which this suspect was questioned",
+                count * (count + 1),
+                f"the journal shows {count} ways in which this suspect was questioned",
             )
         )
     return Verdict(measurement, chance, tail, tuple(penalties), recorded_by, attested_by)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_models import NAMES, hf_folder, linear_onnx, onnx_file, questions, weights_file
 
 from earmark.errors import FormatError
 from earmark.models.preprocessing import for_channels
 from earmark.suspects import Miss
 from earmark.suspects.opening import KINDS, open_suspect
 from earmark.suspects.recorded import RecordedSuspect
+from small_models import NAMES, hf_folder, linear_onnx, onnx_file, questions, weights_file
 
 
 def _torch(path: Path, kind: str) -> None:

@@ -1,29 +1,57 @@
 """The commands as a person types them: real data, real files, real processes."""
 
+import contextlib
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
+
+from earmark.cli import main
 
 PASSPHRASE = {"EARMARK_PASSPHRASE": "correct horse", "OMP_NUM_THREADS": "2"}
 
 
-def earmark(*arguments, cwd, code=0, env=None, stdin=subprocess.DEVNULL):
+def earmark(*arguments, cwd, code=0, env=None):
+    """Run a command in this process: the same code, without importing PyTorch a hundred times."""
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        patch.dict(os.environ, {**PASSPHRASE, **(env or {})}),
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        pytest.raises(SystemExit) as ended,
+    ):
+        main([str(argument) for argument in arguments])
+    found = ended.value.code or 0
+    return checked(subprocess.CompletedProcess(arguments, found, out.getvalue(), err.getvalue()), code)
+
+
+def earmark_process(*arguments, cwd, code=0):
+    """Run a command as a process of its own."""
+    command = [sys.executable, "-m", "earmark", *map(str, arguments)]
+    environment = {**os.environ, **PASSPHRASE}
     result = subprocess.run(
-        [sys.executable, "-m", "earmark", *map(str, arguments)],
+        command,
         cwd=cwd,
-        env={**os.environ, **PASSPHRASE, **(env or {})},
+        env=environment,
         capture_output=True,
         text=True,
         timeout=300,
-        stdin=stdin,
+        stdin=subprocess.DEVNULL,
         check=False,
     )
-    assert result.returncode == code, f"{arguments}: {result.returncode}\n{result.stdout}\n{result.stderr}"
+    return checked(result, code)
+
+
+def checked(result, code):
+    assert result.returncode == code, f"{result.args}: {result.returncode}\n{result.stdout}\n{result.stderr}"
     assert "Traceback" not in result.stderr
     return result
 
@@ -320,8 +348,6 @@ def test_a_passphrase_file_is_read(story, tmp_path):
 
 
 def test_a_killed_marking_goes_on_and_gives_the_same_weights(story, tmp_path):
-    import time
-
     arguments = [
         "mark", "--key", str(story / "acme.key"), "--model", "digits-cnn", "--data", "digits", "--epochs", "12",
         "--threads", "1", "--checkpoint-seconds", "0.5", "-o", "m.safetensors",
@@ -341,17 +367,17 @@ def test_a_killed_marking_goes_on_and_gives_the_same_weights(story, tmp_path):
     process.wait()
     assert checkpoint.exists()
     assert not (tmp_path / "m.safetensors").exists()
-    resumed = earmark(*arguments, cwd=tmp_path)
+    resumed = earmark_process(*arguments, cwd=tmp_path)
     assert "resuming" in resumed.stderr
     resumed_bytes = (tmp_path / "m.safetensors").read_bytes()
     (tmp_path / "m.safetensors").unlink()
-    assert "resuming" not in earmark(*arguments, cwd=tmp_path).stderr
+    assert "resuming" not in earmark_process(*arguments, cwd=tmp_path).stderr
     assert (tmp_path / "m.safetensors").read_bytes() == resumed_bytes
     assert not checkpoint.exists()
 
 
 def test_the_demo_tells_the_story_and_its_report_can_be_repeated(tmp_path):
-    result = earmark("demo", "-o", "demo", "--epochs", "10", cwd=tmp_path)
+    result = earmark_process("demo", "-o", "demo", "--epochs", "10", cwd=tmp_path)
     assert "marked.safetensors  owned: " in result.stdout
     assert "clean.safetensors  not shown: " in result.stdout
     report = Path(result.stdout.splitlines()[-1].removeprefix("report: "))
@@ -363,5 +389,5 @@ def test_the_demo_tells_the_story_and_its_report_can_be_repeated(tmp_path):
 
 
 def test_version_and_completion(tmp_path):
-    assert re.fullmatch(r"earmark \d+\.\d+\.\d+\n", earmark("--version", cwd=tmp_path).stdout)
-    assert "--show-completion" in earmark("--help", cwd=tmp_path).stdout
+    assert re.fullmatch(r"earmark \d+\.\d+\.\d+\n", earmark_process("--version", cwd=tmp_path).stdout)
+    assert "--show-completion" in earmark_process("--help", cwd=tmp_path).stdout

@@ -161,6 +161,20 @@ def test_a_folder_that_cannot_be_synced_by_its_file_system_is_no_error(place, mo
     assert place.read_bytes() == b"1"
 
 
+def test_a_folder_that_cannot_be_synced_for_another_reason_is_an_error(place, monkeypatch):
+    real = os.fsync
+
+    def fsync(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EIO, "Input/output error")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(EarmarkError, match="Input/output error"):
+        write_new(place, b"1")
+    assert list(place.parent.iterdir()) == []
+
+
 def test_a_missing_folder_is_reported(tmp_path):
     with pytest.raises(EarmarkError, match="cannot be written: No such file"):
         write_new(tmp_path / "none" / "acme.key", b"")

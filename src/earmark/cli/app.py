@@ -46,6 +46,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 owned, 1 not shown, 2 usage, 3 malformed input, 4 unreachable, 70 internal.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

@@ -81,7 +81,7 @@ def demo(
         save_weights(out / f"{name}.safetensors", module, description)
         output.remark(f"   {name}.safetensors: test accuracy {accuracies[name]:.2%}")
     output.remark("\n3. Both are questioned, as a suspect's copy would be.\n")
-    verdicts = {name: _judge(out, name, key, output) for name in ("marked", "clean")}
+    verdicts = {name: _judge(out, name, key) for name in ("marked", "clean")}
     lines = [f"{name}.safetensors  {verdict}" for name, verdict in verdicts.items()]
     lines.append(f"report: {(out / 'report.html').resolve()}")
     output.result(
@@ -126,7 +126,7 @@ def _make_key(out: Path, data: "ClassificationData", output: Output) -> "Marking
     return key
 
 
-def _judge(out: Path, name: str, key: "MarkingKey", output: Output) -> "Verdict":
+def _judge(out: Path, name: str, key: "MarkingKey") -> "Verdict":
     from earmark.cli.verify import write_report
     from earmark.suspects.torch import open_weights
     from earmark.verification import measure, verify
@@ -136,5 +136,7 @@ def _judge(out: Path, name: str, key: "MarkingKey", output: Output) -> "Verdict"
     verdict = verify(measure(key, suspect, journal))
     report = out / ("report.html" if name == "marked" else "report-clean.html")
     command = f"earmark verify --key demo.key --passphrase-file passphrase.txt {name}.safetensors"
-    write_report(report, verdict, key, command=command, files=(out / f"{name}.safetensors",))
+    write_report(
+        report, verdict, key, command=command, files=(out / f"{name}.safetensors", out / "demo.journal")
+    )
     return verdict

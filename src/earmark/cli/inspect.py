@@ -2,12 +2,14 @@
 
 from contextlib import suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from earmark.cli.output import AsJson, Output, Quiet
 
+if TYPE_CHECKING:
+    from earmark.suspects.onnx import OnnxSuspect
 
 _SHOWN_CLASSES = 50
 
@@ -56,7 +58,6 @@ def _weights_facts(file: Path) -> list[tuple[str, str]]:
 
 def _onnx_facts(file: Path) -> list[tuple[str, str]]:
     from earmark.errors import FormatError
-    from earmark.models.preprocessing import catalogue
     from earmark.suspects.onnx import open_onnx
 
     stated = True
@@ -64,13 +65,10 @@ def _onnx_facts(file: Path) -> list[tuple[str, str]]:
         suspect = open_onnx(file)
     except FormatError as error:
         # Without a description it can still be questioned, if someone says how to preprocess.
-        stated, suspect = False, None
-        for picked in (*catalogue(3).values(), *catalogue(1).values()):
-            with suppress(FormatError):
-                suspect = open_onnx(file, preprocessing=picked)
-                break
-        if suspect is None:
+        found = _first_that_fits(file)
+        if found is None:
             raise error from error.__cause__
+        stated, suspect = False, found
     names = suspect.class_names
     suspect.close()
     return [
@@ -82,3 +80,14 @@ def _onnx_facts(file: Path) -> list[tuple[str, str]]:
         ),
         ("preprocessing", suspect.preprocessing if stated else "not stated: verify with --preprocessing"),
     ]
+
+
+def _first_that_fits(file: Path) -> "OnnxSuspect | None":
+    from earmark.errors import FormatError
+    from earmark.models.preprocessing import catalogue
+    from earmark.suspects.onnx import open_onnx
+
+    for preprocessing in (*catalogue(3).values(), *catalogue(1).values()):
+        with suppress(FormatError):
+            return open_onnx(file, preprocessing=preprocessing)
+    return None

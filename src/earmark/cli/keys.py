@@ -47,9 +47,10 @@ def key_paths(prefix: Path) -> KeyPaths:
 def read_key(path: Path, passphrase_file: Path | None) -> "MarkingKey":
     """Read a marking key, asking for its passphrase if need be."""
     from earmark.files import read_bounded
-    from earmark.formats import marking_key_v1
+    from earmark.formats import envelope, marking_key_v1
 
     data = read_bounded(path, marking_key_v1.SIZE_LIMIT_BYTES, "marking key")
+    envelope.read_header(data)  # nobody is asked for the passphrase of something else
     return marking_key_v1.read(data, passphrase(path.name, passphrase_file, (VARIABLE,)))
 
 
@@ -66,9 +67,10 @@ def read_verification_key(path: Path) -> "VerificationKey":
 def read_owner(path: Path, passphrase_file: Path | None) -> "OwnerKey":
     """Read an owner key, asking for its passphrase if need be."""
     from earmark.files import read_bounded
-    from earmark.formats import owner_key_v1
+    from earmark.formats import envelope, owner_key_v1
 
     data = read_bounded(path, owner_key_v1.SIZE_LIMIT_BYTES, "owner key")
+    envelope.read_header(data)  # nobody is asked for the passphrase of something else
     return owner_key_v1.read(data, passphrase(path.name, passphrase_file, (OWNER_VARIABLE, VARIABLE)))
 
 

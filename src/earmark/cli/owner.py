@@ -10,7 +10,7 @@ from earmark.cli import keys
 from earmark.cli.output import AsJson, Output, Quiet
 from earmark.cli.passphrase import OWNER_VARIABLE, VARIABLE, OwnerPassphraseFile, passphrase
 
-app = typer.Typer(help="The owner's signing key.", no_args_is_help=True)
+app = typer.Typer(help="The owner's signing key.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()

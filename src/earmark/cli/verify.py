@@ -98,7 +98,12 @@ def verify(
             verdict,
             marking_key,
             command=shlex.join(["earmark", *sys.argv[1:]]),
-            files=(Path(suspect.removeprefix("hf:")), *((vk,) if vk else ())),
+            files=(
+                Path(suspect.removeprefix("hf:")),
+                *((vk,) if vk else ()),
+                # The journal's digest binds to all of its entries: one that was cut back later shows.
+                journal or keys.key_paths(key).journal,
+            ),
             remarks=remarks,
             clean_accuracy=None if checked is None else checked.words,
             include_triggers=not without_triggers,
@@ -224,7 +229,7 @@ def write_report(
     command: str,
     files: tuple[Path, ...],
     remarks: tuple[str, ...] = (),
-    clean_accuracy: float | None = None,
+    clean_accuracy: str | None = None,
     include_triggers: bool = True,
 ) -> None:
     """Write the HTML report of a verdict; with triggers in it, only its owner may read the file."""

@@ -238,7 +238,7 @@ def _append_synced(path: Path, line: bytes) -> None:
         if size_bytes + len(line) > lines.SIZE_LIMIT_BYTES:
             raise JournalError("the journal is full; it would no longer be readable")
         try:
-            # One call: a process that is killed leaves the whole line or nothing of it.
+            # In one call: a process that is killed then hardly ever leaves part of a line.
             if os.write(descriptor, line) != len(line):
                 raise OSError("the disk is full")
             os.fsync(descriptor)

@@ -68,7 +68,10 @@ def _exported(module: nn.Module, description: ModelDescription) -> Any:
                 dynamic_shapes=({0: torch.export.Dim("batch")},),
             )
     except torch.onnx.errors.OnnxExporterError as error:
-        raise ValueError(f"{description.architecture} cannot be exported as ONNX: {error}") from error
+        line = (
+            str(error).strip().partition("\n")[0][:300]
+        )  # pages of advice for PyTorch's own developers follow
+        raise ValueError(f"{description.architecture} cannot be exported as ONNX: {line}") from error
     finally:
         module.train(was_training)
     if program is None:

@@ -106,6 +106,11 @@ class OnnxSuspect:
         self.class_names: tuple[str, ...] | None = description.class_names if description else None
         self.preprocessing = f"{source}: {self._preprocessing}"
 
+    @property
+    def pid(self) -> int:
+        """The number of the child process."""
+        return self._child.pid
+
     def answer(
         self, inputs: Sequence[Any], on_answer: Callable[[int], None] = lambda count: None
     ) -> list[Answer]:

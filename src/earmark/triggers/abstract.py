@@ -7,8 +7,7 @@ A picture is composed on a plane of continuous coordinates, several canvas pixel
     shapes   turn a plane into distances from an outline, negative inside
     scenes   put shades and shapes together
 
-Then it is reduced to its size, stretched in contrast, and strewn with grain, the fine part that nobody
-can guess even if they guess the scene.
+Then it is reduced to its size, stretched in contrast, and strewn with grain.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,12 +24,11 @@ from earmark.commitment.canonical import Json
 from earmark.triggers.image import IMAGE, ImageGeometry, Pixels
 from earmark.triggers.trigger import Geometry, Trigger
 
-_LAYOUT_KEY_BYTES = 16
 _TABLE_SIDE = 64  # of the tables of random values
 _RAMP_STEPS = 256  # a power of two, so that a mask brings the colours round again
 _COLOURS = 6
 _MARGIN = 16.0  # kept free at black and white, or grain would be cut off there and leave flat areas
-_TWO_BYTES_DEVIATION = 104.5  # standard deviation of the sum of two uniform bytes
+_LEAST_SPREAD = 0.12  # between a scene's dark and light fifths, or one tone fills it nearly throughout
 
 Field = npt.NDArray[np.floating[Any]]  # float32 (rows, columns), or (3, rows, columns) for colours
 _Item = TypeVar("_Item")
@@ -70,10 +68,14 @@ class AbstractSampler:
         """
         if not isinstance(geometry, ImageGeometry):
             raise ValueError(f"abstract pictures need an image geometry, not {geometry}")
-        key = int.from_bytes(randomness.read(_LAYOUT_KEY_BYTES), "big")
+        key = int.from_bytes(randomness.read(16), "big")
         studio = _studio(geometry, np.random.Generator(np.random.Philox(key=key)))
-        picture = _resized(_lit(studio, studio.pick(SCENES)(studio)), geometry)
-        picture = _stretched(picture, studio.between(58, 70))
+        canvas = studio.pick(SCENES)(studio)
+        while np.ptp(np.percentile(canvas.mean(axis=0)[::3, ::3], (20, 80))) < _LEAST_SPREAD:
+            canvas = studio.pick(SCENES)(studio)
+        # Regions lighter and darker at random: two pictures of one scene part further.
+        canvas *= 0.7 + 0.6 * studio.noise(studio.wandered(), studio.between(0.8, 1.6))
+        picture = _stretched(_resized(canvas, geometry), studio.between(58, 70))
         return Trigger(IMAGE.name, IMAGE.encode(_grained(picture, randomness)))
 
 
@@ -109,8 +111,7 @@ class _Plane:
 
     def wave(self, count: int, shift: float = 0.0) -> Field:
         """Return a wave around the origin with that many crests, -1 to 1."""
-        wave: Field = np.cos((self.angle * count + shift) * tau)
-        return wave
+        return np.asarray(np.cos((self.angle * count + shift) * tau))
 
     def bent(self, angle: Field) -> "_Plane":
         """Return the plane with every point at another angle (in turns), as far out as it was."""
@@ -131,7 +132,7 @@ class _Studio:
         return items[int(self.rng.integers(len(items)))]
 
     def between(self, low: float, high: float) -> float:
-        return float(self.rng.uniform(low, high))
+        return low + (high - low) * float(self.rng.random())
 
     def count(self, low: int, high: int) -> int:
         """Return a random count, low to high, but no more than there is room for."""
@@ -155,13 +156,10 @@ class _Studio:
         left, top = np.floor(x), np.floor(y)
         right, down = (part * part * (3 - 2 * part) for part in (x - left, y - top))
         index = (top * _TABLE_SIDE + left).astype(np.int32)
-        upper, lower = (
-            table.take(index + row, mode="wrap") * (1 - right)
-            + table.take(index + row + 1, mode="wrap") * right
-            for row in (0, _TABLE_SIDE)
-        )
-        noise: Field = upper + (lower - upper) * down
-        return noise
+        corners = [table.take(index + step, mode="wrap") for step in (0, 1, _TABLE_SIDE, _TABLE_SIDE + 1)]
+        upper = corners[0] + (corners[1] - corners[0]) * right
+        lower = corners[2] + (corners[3] - corners[2]) * right
+        return np.asarray(upper + (lower - upper) * down)
 
     def scattered(self, index: npt.NDArray[np.int32]) -> Field:
         """Return a random value in [0, 1) for every index, the same for the same index."""
@@ -176,9 +174,9 @@ class _Studio:
         order = self.rng.permutation(_COLOURS)[: self.pick((2, 3, 4, 6))]
         place = np.linspace(0, len(order), _RAMP_STEPS, endpoint=False)
         low = place.astype(int)
-        share = self.pick(BLENDS)(place - low)
+        share = (place - low) ** self.pick((1, 3, 12, 99))  # from even blends to flat bands
         stops = self.palette[:, order]
-        table = stops[:, low] * (1 - share) + stops[:, (low + 1) % len(order)] * share
+        table: Field = stops[:, low] * (1 - share) + stops[:, (low + 1) % len(order)] * share
         steps = np.floor(height * _RAMP_STEPS).astype(np.int32)
         return table.astype(np.float32).take(steps & (_RAMP_STEPS - 1), axis=1)
 
@@ -211,14 +209,6 @@ class _Studio:
 # Hues of a palette's colours, in turns from the first.
 HUES = ((0, 0.06, -0.06, 0.5, 0.56), (0, 0.33, 0.67), (0, 0.08, 0.16, 0.24, -0.08), (0, 0.45), (0, 0.25, 0.5))
 
-# How one colour of a ramp goes over to the next.
-BLENDS: tuple[Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]], ...] = (
-    lambda part: part,  # evenly
-    lambda part: part * 0,  # flat bands
-    lambda part: np.clip(part * 5 - 4, 0, 1),  # bands with soft edges
-    lambda part: part**3,  # a glow before the edge
-)
-
 WARPS: tuple[Callable[[_Studio, _Plane], _Plane], ...] = (
     lambda _, p: p,
     lambda s, p: p.folded(s.count(3, 12)),  # kaleidoscope
@@ -232,17 +222,17 @@ WARPS: tuple[Callable[[_Studio, _Plane], _Plane], ...] = (
 SHADES: tuple[Callable[[_Studio, _Plane], Field], ...] = (
     lambda s, p: p.angle * s.count(1, 8),  # conic
     lambda s, p: p.angle * s.count(1, 6) + np.log(p.radius + 0.05) * s.between(-1.5, 1.5),  # spiral
-    lambda s, p: p.x * s.between(0.5, 0.5 + s.detail / 8),  # linear, or stripes
-    lambda s, p: p.radius * s.between(0.6, 0.6 + s.detail / 6),  # radial
+    lambda s, p: p.x * s.between(0.8, 0.8 + s.detail / 8),  # linear, or stripes
+    lambda s, p: p.radius * s.between(0.9, 0.9 + s.detail / 6),  # radial
     lambda s, p: np.sin(p.x * s.between(2, 2 + s.detail)) * np.cos(p.y * s.between(2, 2 + s.detail)) / 2,
     lambda s, p: (np.floor(p.x * (1 + s.detail / 5)) + np.floor(p.y * (1 + s.detail / 5))) / 2,  # checker
     lambda s, p: (np.sin(p.radius * s.detail) + np.sin(s.wandered().radius * (s.detail + 4))) / 3,  # moire
-    lambda s, p: s.noise(p, 1.2) * 1.5 + s.noise(p, 2.4 + s.detail / 8) * s.between(0.2, 0.8),  # clouds
-    lambda s, p: s.noise(p, 1.2 + s.detail / 12) * s.between(1, 3),  # contour map
+    lambda s, p: s.noise(p, 1.3) * 1.6 + s.noise(p, 2.4 + s.detail / 8) * s.between(0.2, 0.8),  # clouds
+    lambda s, p: s.noise(p, 1.3 + s.detail / 12) * s.between(1.5, 3),  # contour map
     lambda s, p: p.radius * s.between(1, 2.5) + p.wave(s.count(3, 12)) * s.between(0.1, 0.4),  # petals
 )
 
-# The last argument is about the radius.
+# The last argument is about the radius; the first five are round, the first eight fit into a wreath.
 SHAPES: tuple[Callable[[_Studio, _Plane, float], Field], ...] = (
     lambda _, p, size: p.radius - size,  # disc
     lambda s, p, size: np.abs(p.radius - size * 0.75) - size * s.between(0.1, 0.25),  # ring
@@ -255,7 +245,6 @@ SHAPES: tuple[Callable[[_Studio, _Plane, float], Field], ...] = (
     lambda _, p, size: np.abs(p.y) - size * 0.4,  # band
     lambda s, p, size: p.radius - size * (0.8 + 0.2 * p.wave(2, s.between(0, 1)) + 0.2 * p.wave(3)),  # pebble
 )
-ROUND_SHAPES, SMALL_SHAPES = SHAPES[:5], SHAPES[:8]
 
 
 def _mandala(studio: _Studio) -> Field:
@@ -271,8 +260,8 @@ def _mandala(studio: _Studio) -> Field:
             studio.stamp(canvas, plane.radius + tile.y * studio.between(-0.9, 0.9) - reach, tile)
         middle = tile.moved(reach * 0.75, 0)
         size = min(2.4 * reach / order, 0.4) * studio.between(0.6, 1.2)
-        studio.stamp(canvas, studio.pick(SMALL_SHAPES)(studio, middle, size), middle)
-    studio.stamp(canvas, studio.pick(ROUND_SHAPES)(studio, plane, studio.between(0.1, 0.3)), plane)
+        studio.stamp(canvas, studio.pick(SHAPES[:8])(studio, middle, size), middle)
+    studio.stamp(canvas, studio.pick(SHAPES[:5])(studio, plane, studio.between(0.1, 0.3)), plane)
     return canvas
 
 
@@ -284,8 +273,8 @@ def _collage(studio: _Studio) -> Field:
     canvas = studio.shade(studio.warped(studio.wandered()))
     for number in range(studio.count(4, 10)):
         plane = studio.plane.moved(studio.between(-0.9, 0.9), studio.between(-0.9, 0.9), studio.between(0, 1))
-        size = studio.between(0.3, 0.8) * 0.9**number
-        studio.stamp(canvas, studio.pick(SHAPES)(studio, plane, size), plane)
+        shape = studio.pick(SHAPES)(studio, plane, studio.between(0.3, 0.8) * 0.9**number)
+        studio.stamp(canvas, shape, plane)
     return canvas
 
 
@@ -327,8 +316,7 @@ def _mosaic(studio: _Studio) -> Field:
         owner[distance < nearest] = number
         second = np.minimum(second, np.maximum(nearest, distance))
         nearest = np.minimum(nearest, distance)
-    canvas = studio.patchwork(owner)
-    canvas *= 1 - np.clip(nearest, 0, 1) * studio.between(0, 0.9)
+    canvas = studio.patchwork(owner) * (1 - np.clip(nearest, 0, 1) * studio.between(0, 0.9))
     studio.cover(canvas, second - nearest - studio.between(0, 0.06), studio.colour())
     return canvas
 
@@ -338,12 +326,10 @@ def _strata(studio: _Studio) -> Field:
     plane = studio.plane.moved(0, 0, studio.pick((0, 0.25, 0.5, 0.75)) + studio.between(-0.08, 0.08))
     canvas = studio.shade(plane.moved(studio.between(-1, 1), 0, 0.25))
     sun = plane.moved(studio.between(-0.7, 0.7), studio.between(-0.6, 0.2))
-    studio.stamp(canvas, studio.pick(ROUND_SHAPES)(studio, sun, studio.between(0.2, 0.55)), sun)
-    hills = studio.count(3, 7)
-    for hill in range(hills):
-        crest = 1.5 * (hill + studio.between(0, 1)) / hills - 0.5
+    studio.stamp(canvas, studio.pick(SHAPES[:5])(studio, sun, studio.between(0.2, 0.55)), sun)
+    for crest in np.linspace(-0.4, 0.8, studio.count(3, 7)).tolist():
         relief = studio.noise(plane, studio.between(1, 4)) * studio.between(0.2, 0.7)
-        studio.stamp(canvas, crest - plane.y - relief, plane)
+        studio.stamp(canvas, crest + studio.between(0, 0.2) - plane.y - relief, plane)
     return canvas
 
 
@@ -361,7 +347,7 @@ def _studio(geometry: ImageGeometry, rng: np.random.Generator) -> _Studio:
 
 
 def _canvas_sides(height: int, width: int) -> tuple[int, int]:
-    for fineness, side in ((8, 12), (4, 24), (3, 40), (2, 256), (1, 1024)):
+    for fineness, side in ((8, 12), (4, 24), (3, 40), (2, 400), (1, 1024)):
         if height * width <= side * side:
             return height * fineness, width * fineness
     # Larger pictures are drawn at a megapixel and enlarged; their grain is as fine as any.
@@ -376,17 +362,10 @@ def _palette(rng: np.random.Generator) -> Field:
     lightness = np.linspace(rng.uniform(0.18, 0.35), rng.uniform(0.88, 0.97), _COLOURS)
     chroma = rng.uniform(0.08, 0.23, _COLOURS) * np.sin(lightness * 0.9 * tau / 2) ** 0.7
     # Darks lean towards blue and lights towards yellow, as under a sky; the reverse looks muddy.
-    lean = 0.16 * (lightness - 0.6)
-    lab = np.stack([lightness, chroma * np.cos(hue), chroma * np.sin(hue) + lean])
+    lab = np.stack([lightness, chroma * np.cos(hue), chroma * np.sin(hue) + 0.16 * (lightness - 0.6)])
     cones = np.array([[1, 0.3963, 0.2158], [1, -0.1056, -0.0639], [1, -0.0895, -1.2915]]) @ lab
     linear = np.array([[4.0767, -3.3077, 0.2310], [-1.2684, 2.6098, -0.3413], [-0.0042, -0.7034, 1.7076]])
     return (np.clip(linear @ cones**3, 0, 1) ** (1 / 2.2)).astype(np.float32)
-
-
-def _lit(studio: _Studio, canvas: Field) -> Field:
-    """Lighten and darken regions at random, so that two pictures of one scene part further."""
-    light = studio.noise(studio.wandered(), studio.between(0.8, 1.6)) - 0.5
-    return canvas * (1 + light * 0.6)
 
 
 def _resized(canvas: Field, geometry: ImageGeometry) -> Field:
@@ -408,8 +387,7 @@ def _stretched(picture: Field, goal: float) -> Field:
     for _ in range(3):  # what is cut off at the ends takes contrast back
         middle = picture.mean(axis=(0, 1))
         gain = max(1.0, goal / max(1.0, float((picture - middle).std())))
-        picture = (picture - middle) * gain + middle
-        picture = np.clip(picture, _MARGIN, 255 - _MARGIN)
+        picture = np.clip((picture - middle) * gain + middle, _MARGIN, 255 - _MARGIN)
     return picture
 
 
@@ -418,5 +396,5 @@ def _grained(picture: Field, randomness: Stream) -> Pixels:
     deviation = min(14.0, max(6.5, 40 / min(picture.shape[:2]) ** 0.5))
     values = np.frombuffer(randomness.read(2 * picture.size), np.uint8).reshape(2, *picture.shape)
     grain = values.sum(axis=0, dtype=np.float32) - 255
-    picture = picture + grain * (deviation / _TWO_BYTES_DEVIATION)
-    return np.clip(np.round(picture), 0, 255).astype(np.uint8)
+    grain *= deviation / 104.5  # what the sum of two uniform bytes deviates by
+    return np.asarray(np.clip(np.round(picture + grain), 0, 255), np.uint8)

@@ -1,5 +1,4 @@
 import pytest
-from vectors.tiny_key import tiny_key
 
 from earmark.errors import FormatError
 from earmark.formats.answers_v1 import (
@@ -11,6 +10,7 @@ from earmark.formats.answers_v1 import (
     read_table,
     template,
 )
+from vectors.tiny_key import tiny_key
 
 KEY = tiny_key().verification_key
 ROOT = KEY.transcript.root

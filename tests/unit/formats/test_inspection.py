@@ -1,13 +1,13 @@
 from dataclasses import replace
 
 import pytest
-from vectors.tiny_key import signed, tiny_key
 
 from earmark.errors import FormatError, InvalidKeyError, JournalError, UnsupportedVersionError
 from earmark.formats import answers_v1, envelope, marking_key_v1, owner_key_v1, verification_key_v1
 from earmark.formats.inspection import describe
 from earmark.formats.journal_v1 import Journal
 from earmark.keys import OwnerKey
+from vectors.tiny_key import signed, tiny_key
 
 KEY = tiny_key()
 ROOT = KEY.transcript.root

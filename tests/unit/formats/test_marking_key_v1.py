@@ -2,13 +2,13 @@ import json
 from dataclasses import replace
 
 import pytest
-from vectors.tiny_key import tiny_key
 
 from earmark.commitment.canonical import canonical_json
 from earmark.errors import FormatError, InvalidKeyError, PassphraseError, UnsupportedVersionError
 from earmark.formats import envelope, marking_key_v1
 from earmark.formats.marking_key_v1 import FORMAT, read, write
 from earmark.keys import SetId
+from vectors.tiny_key import tiny_key
 
 KEY = tiny_key()
 ABOUT = {"owner": KEY.transcript.owner.name, "root": KEY.transcript.root.hex()}

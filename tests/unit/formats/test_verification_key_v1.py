@@ -2,10 +2,10 @@ import json
 from dataclasses import replace
 
 import pytest
-from vectors.tiny_key import tiny_key
 
 from earmark.errors import EarmarkError, FormatError, InvalidKeyError, UnsupportedVersionError
 from earmark.formats.verification_key_v1 import FORMAT, SIZE_LIMIT_BYTES, read, write
+from vectors.tiny_key import tiny_key
 
 KEY = tiny_key().verification_key
 FILE = write(KEY)
