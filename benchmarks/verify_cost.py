@@ -1,7 +1,8 @@
 """What verifying 100 triggers costs beyond the bare forward passes of a local model.
 
-Whole verification, from the opened key to the verdict: signature, openings, labels, method in the journal on
-disk, questions, exact tail. Bare: the same inputs through the same network, in one batch.
+Whole verification, from the opened key to the verdict: the suspect's file read (for ONNX: its process
+started), signature, openings, labels, method in the journal on disk, questions, exact tail. Bare: the same inputs
+in one batch through the same loaded network, in PyTorch or in ONNX Runtime.
 
     python benchmarks/verify_cost.py [--runs 20]
 """
@@ -13,8 +14,9 @@ from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+import onnxruntime
 import torch
-from earmark.formats.journal import Journal
+from earmark.formats.journal_v1 import Journal
 from earmark.suspects.opening import open_suspect
 
 from digits import CLASSES, new_key
@@ -42,17 +44,26 @@ def study(
             from earmark.models.onnx_export import export_onnx
 
             export_onnx(path, module, description)
+            session = onnxruntime.InferenceSession(path)
+            feed = {session.get_inputs()[0].name: inputs.numpy()}
+
+            def forward() -> object:
+                return session.run(None, feed)
         else:
             save_weights(path, module, description)
+
+            def forward() -> object:
+                with torch.inference_mode():
+                    return module(inputs)
+
         Journal.create(Path(folder) / "journal", key.transcript.root)
         for _ in range(runs + 1):
-            with torch.inference_mode():
-                start = perf_counter()
-                module(inputs)
-                bare.append(perf_counter() - start)
-            suspect = open_suspect(str(path))
             start = perf_counter()
-            verify(measure(key, suspect, Journal(Path(folder) / "journal", key.verification_key)))
+            forward()
+            bare.append(perf_counter() - start)
+            start = perf_counter()
+            suspect = open_suspect(str(path))
+            verify(measure(key, suspect, Journal(Path(folder) / "journal", key.transcript.root)))
             whole.append(perf_counter() - start)
     least = statistics.median(bare[1:])
     spent = statistics.median(whole[1:])

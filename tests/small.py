@@ -22,7 +22,7 @@ def new_key(seed: int = 0, *, triggers: int = 100, sets: int = 1) -> MarkingKey:
         AbstractSampler(),
         triggers_per_set=triggers,
         set_count=sets,
-        random_bytes=lambda size: randomness.bytes(size),
+        random_bytes=randomness.bytes,
     )
 
 

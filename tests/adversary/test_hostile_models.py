@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_models import description, hf_folder, linear_onnx, network, onnx_file, questions, weights_file
 
 from earmark.commitment.canonical import canonical_json
 from earmark.errors import FormatError, SuspectError, UnsupportedVersionError
@@ -22,6 +21,7 @@ from earmark.suspects import child as child_module
 from earmark.suspects.child import Child
 from earmark.suspects.onnx import Limits, OnnxSuspect
 from earmark.suspects.opening import open_suspect
+from small_models import description, hf_folder, linear_onnx, network, onnx_file, questions, weights_file
 
 onnx = pytest.importorskip("onnx")
 helper, TensorProto = onnx.helper, onnx.TensorProto
@@ -120,7 +120,7 @@ def unscanned_child(path: Path, *, without_limits: bool) -> bytes:
     with path.open("rb") as file:
         arguments = {
             "file": file.fileno(),
-            "file_bytes": 1 << 20,
+            "file_bytes": path.stat().st_size,
             "memory_bytes": 2 << 30,
             "cpu_seconds": 60,
             "threads": 1,
@@ -192,7 +192,7 @@ def bomb(where: str):
 def test_a_model_that_asks_for_all_memory_gets_an_error_and_not_the_memory(tmp_path, where):
     path = written(tmp_path / "model.onnx", bomb(where))
     start = time.monotonic()
-    with pytest.raises((FormatError, SuspectError)):
+    with pytest.raises((FormatError, SuspectError), match="(?i)memory|alloc"):
         OnnxSuspect(path, preprocessing=GREY, limits=SMALL).answer(questions(2))
     assert time.monotonic() - start < 10
 
@@ -351,8 +351,7 @@ def with_second_input():
         (lambda: linear_onnx(weight=np.ones((64, 1)), classes=1), "fewer than two"),
         (lambda: linear_onnx(weight=np.ones((64, 70_000)), classes=70_000), "how many classes"),
         (lambda: linear_onnx(before="nothing"), "cannot load"),
-        (lambda: linear_onnx(batch=-1), ""),
-        (lambda: linear_onnx(batch=1 << 40), ""),
+        (lambda: linear_onnx(batch=1 << 40), "answers nothing"),
     ],
 )
 def test_a_model_of_another_form_is_refused_or_answers_nothing(tmp_path, make, message):
@@ -426,22 +425,24 @@ def test_a_description_of_another_version_is_refused_as_such(tmp_path):
         open_suspect(described(tmp_path / "model.safetensors", canonical_json(value).decode()))
 
 
-def test_a_description_that_blows_up_every_question_takes_bounded_memory(tmp_path):
-    blown_up = replace(description(), preprocessing=replace(GREY, size=(2048, 2048)))
-    name = described(tmp_path / "model.safetensors", blown_up.to_text())
-    code = (
-        "import resource, sys, numpy as np, torch\n"
-        "from earmark.errors import EarmarkError\n"
-        "from earmark.suspects.opening import open_suspect\n"
-        "suspect = open_suspect(sys.argv[1])\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "suspect.answer([np.zeros((8, 8, 1), np.uint8)] * 8)\n"
-        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code, name], capture_output=True, text=True, check=False, timeout=120
-    )
-    assert int(done.stdout) < 1500, done.stderr
+def test_a_description_that_blows_up_every_question_takes_bounded_memory():
+    import torch
+
+    from earmark.models.prediction import predict_scores
+
+    class Watcher(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))
+            self.sizes: list[int] = []
+
+        def forward(self, images):
+            self.sizes.append(images.numel() * images.element_size())
+            return torch.zeros(len(images), 10)
+
+    watcher, blown_up = Watcher(), replace(GREY, size=(2048, 2048))
+    assert predict_scores(watcher, np.stack(questions(10)), blown_up).shape == (10, 10)
+    assert max(watcher.sizes) <= 64 << 20
 
 
 # Hugging Face folders
@@ -468,7 +469,7 @@ def changed_json(path: Path, changes: dict) -> None:
         ({"hidden_size": 1 << 40}, "larger than"),
         ({"hidden_size": 1 << 19}, "larger than its weights"),
         ({"num_hidden_layers": 10**6}, "larger than"),
-        ({"num_hidden_layers": 900}, "lacks"),
+        ({"num_hidden_layers": 5}, "lacks"),
         ({"hidden_size": "many"}, "cannot load"),
         ({"image_size": 1024}, "cannot load"),
         ({"id2label": {"0": "a", "1": "b"}}, "cannot load"),

@@ -11,6 +11,9 @@ from torch import nn
 from earmark.models.preprocessing import Preprocessing
 
 
+_BATCH_LIMIT_BYTES = 64 << 20
+
+
 class Images(Protocol):
     """Images that are read batch by batch: an array, or files decoded when they are asked for."""
 
@@ -37,12 +40,15 @@ def predict_scores(
         module: The network; it runs in evaluation mode, on the device of its first parameter.
         images: uint8 ``(images, height, width, channels)``.
         preprocessing: From those to what the network reads.
-        batch_size: Images a step.
+        batch_size: Images a step, at most; fewer if what the network reads is large.
         on_batch: Called with the number of images done.
 
     Returns:
         float32 ``(images, classes)``.
     """
+    if len(images):
+        # A suspect's own preprocessing may blow every image up: 256 of them at once would fill the memory.
+        batch_size = max(1, min(batch_size, _BATCH_LIMIT_BYTES // preprocessing(images[:1]).nbytes))
     was_training = module.training
     device = next(module.parameters()).device
     module.eval()

@@ -198,7 +198,7 @@ def _start(path: Path, name: str, limits: Limits) -> Child:
             raise FormatError(f"{shown(Path(path.name))} is larger than {limits.file_bytes} bytes")
         arguments = {
             "file": descriptor,
-            "file_bytes": limits.file_bytes,
+            "file_bytes": status.st_size,
             "memory_bytes": limits.memory_bytes + 4 * status.st_size,
             "cpu_seconds": limits.cpu_seconds,
             "threads": min(_THREAD_LIMIT, os.cpu_count() or 1),

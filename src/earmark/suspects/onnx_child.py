@@ -97,8 +97,8 @@ def main() -> None:
 
         with os.fdopen(arguments["file"], "rb") as file:
             data = file.read(arguments["file_bytes"] + 1)
-        if len(data) > arguments["file_bytes"]:
-            raise FormatError(f"it is larger than {arguments['file_bytes']} bytes")
+        if len(data) != arguments["file_bytes"]:
+            raise FormatError("it changed while it was read")
         header: dict[str, Any] = {
             "digest": hashlib.sha256(data).hexdigest(),
             "description": scan(data).get(_METADATA_KEY),

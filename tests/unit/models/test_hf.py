@@ -3,7 +3,6 @@ import json
 
 import numpy as np
 import pytest
-from small_models import NAMES, hf_folder, questions
 
 from earmark.commitment.hashing import digest
 from earmark.errors import EarmarkError, FormatError
@@ -11,6 +10,7 @@ from earmark.models.hf import load_hf, save_hf
 from earmark.models.hf_folder import folder_digest
 from earmark.models.prediction import predict_scores
 from earmark.suspects.opening import open_suspect
+from small_models import NAMES, hf_folder, questions
 
 transformers = pytest.importorskip("transformers")
 torch = pytest.importorskip("torch")

@@ -3,13 +3,13 @@ import warnings
 
 import numpy as np
 import pytest
-from small_models import NAMES, description, network, questions
 
 from earmark.errors import EarmarkError, MissingExtraError
 from earmark.models.onnx_export import export_onnx
 from earmark.models.prediction import predict_scores
 from earmark.suspects.opening import open_suspect
 from earmark.suspects.torch import TorchSuspect
+from small_models import NAMES, description, network, questions
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxscript")

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-from small_models import NAMES, description, linear_onnx, onnx_file, questions
 
 from earmark.errors import FormatError, SuspectError
 from earmark.models.description import METADATA_KEY
@@ -8,6 +7,7 @@ from earmark.models.preprocessing import Preprocessing, catalogue, for_channels
 from earmark.suspects import Miss, onnx_child
 from earmark.suspects.onnx import OnnxSuspect
 from earmark.suspects.opening import open_suspect
+from small_models import NAMES, description, linear_onnx, onnx_file, questions
 
 onnx = pytest.importorskip("onnx")
 helper, TensorProto = onnx.helper, onnx.TensorProto

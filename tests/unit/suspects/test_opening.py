@@ -2,11 +2,11 @@ import subprocess
 import sys
 
 import pytest
-from small_models import onnx_file, questions, weights_file
 
 from earmark.errors import FormatError, MissingExtraError
 from earmark.models.preprocessing import for_channels
 from earmark.suspects.opening import open_suspect
+from small_models import onnx_file, questions, weights_file
 
 
 @pytest.mark.parametrize("name", ["model", "model.txt", "http://example.org", "hf", "", ".onnxx"])

@@ -45,7 +45,7 @@ def fine_part(pixels):
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(
     ("height", "width"),
-    [(1, 1), (1, 2), (3, 1), (2, 5), (7, 11), (1, 4096), (4096, 1), (300, 9), (257, 401)],
+    [(1, 1), (1, 2), (3, 1), (2, 5), (7, 11), (1, 4096), (4096, 1), (300, 9), (257, 301)],
 )
 def test_any_size_can_be_drawn(height, width, channels):
     for number in range(3):
@@ -90,11 +90,11 @@ def test_the_stream_gives_16_bytes_for_the_layout_and_two_for_every_value():
 @pytest.mark.parametrize(("side", "channels"), [(8, 1), (32, 3), (96, 3)])
 def test_a_known_layout_leaves_every_value_uncertain(side, channels):
     geometry = ImageGeometry(side, side, channels)
-    for layout in range(4):
-        drawn = [AbstractSampler().sample(geometry, SplitStream(layout, grain)).value for grain in range(40)]
+    for layout in range(2):
+        drawn = [AbstractSampler().sample(geometry, SplitStream(layout, grain)).value for grain in range(30)]
         deviation = np.stack(drawn).astype(float).std(axis=0)  # (height, width, channels)
-        # An even guess among 21 values deviates by 6; the least of thousands estimated from 40 draws by less.
-        assert deviation.min() > 2.5
+        # An even guess among 21 values deviates by 6; the least of thousands estimated from 30 draws by less.
+        assert deviation.min() > 2
         assert 6 < deviation.mean() < 16
 
 
