@@ -6,6 +6,7 @@ Accuracy is on a validation part of the training data; the test part is not look
 """
 
 import argparse
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -42,10 +43,8 @@ def main() -> None:
             recipe = replace(
                 FROM_SCRATCH, settings=replace(SMALL_DATA_SETTINGS, seed=seed), exposures=exposures
             )
-            try:
+            with suppress(MarkingError):  # too few exposures are what this looks for
                 mark(module, train_part, description.preprocessing, backdoor, recipe)
-            except MarkingError:
-                pass  # too few exposures are what this looks for
             matches.append(count_matches(module, description.preprocessing, backdoor))
             scores = predict_scores(module, validation, description.preprocessing)
             accuracies.append(100 * accuracy(scores, data.labels[hold]))

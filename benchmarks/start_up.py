@@ -31,8 +31,8 @@ def main() -> None:
             subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
             seconds[name].append(perf_counter() - start)
     rows = {}
-    for name, values in seconds.items():
-        values = sorted(values[1:])  # the first run warms the file cache
+    for name, measured in seconds.items():
+        values = sorted(measured[1:])  # the first run warms the file cache
         rows[name] = {"least": values[0], "median": statistics.median(values), "most": values[-1]}
         if name in TARGETS:
             rows[name] |= {"target": TARGETS[name], "met": rows[name]["median"] < TARGETS[name]}

@@ -16,13 +16,13 @@ from time import perf_counter
 import numpy as np
 import onnxruntime
 import torch
-from earmark.formats.journal_v1 import Journal
-from earmark.suspects.opening import open_suspect
 
 from digits import CLASSES, new_key
+from earmark.formats.journal_v1 import Journal
 from earmark.keys import MarkingKey, OwnerKey, Task, keygen
 from earmark.models.table import build, describe
 from earmark.models.weights import save_weights
+from earmark.suspects.opening import open_suspect
 from earmark.triggers.abstract import AbstractSampler
 from earmark.triggers.image import ImageGeometry
 from earmark.verification import measure, verify

@@ -102,7 +102,7 @@ def linear_onnx(
     input_shape=(1, 8, 8),
     input_type="FLOAT",
     weight=None,
-    classes=len(NAMES),
+    classes=10,
     metadata=None,
     extra_nodes=(),
     extra_outputs=(),

@@ -109,7 +109,7 @@ def stealing_model(location: str):
 
 
 def unscanned_child(path: Path, *, without_limits: bool) -> bytes:
-    """Run the child as if the look through the file had found nothing, in the secret's folder."""
+    """The kind of the first frame of a child whose look through the file found nothing, in its folder."""
     code = (
         "import sys, resource\n"
         "from earmark.suspects import onnx_child\n"
@@ -125,21 +125,25 @@ def unscanned_child(path: Path, *, without_limits: bool) -> bytes:
             "cpu_seconds": 60,
             "threads": 1,
         }
-        return subprocess.run(
-            [sys.executable, "-c", code, json.dumps(arguments)],
-            input=b"",
-            capture_output=True,
+        command = [sys.executable, "-c", code, json.dumps(arguments)]
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             pass_fds=[file.fileno()],
             cwd=path.parent,
-            check=True,
-        ).stdout
+        ) as process:
+            try:
+                return process.stdout.read(1)  # before stdin is closed: the child ends with its parent
+            finally:
+                process.kill()
 
 
 def test_a_reference_that_nobody_noticed_still_opens_nothing(tmp_path):
     (tmp_path / "secret").write_bytes(bytes(4 * 640))
     path = written(tmp_path / "model.onnx", stealing_model("secret"))
-    assert unscanned_child(path, without_limits=True)[:1] == b"H", "the file would load without limits"
-    assert unscanned_child(path, without_limits=False)[:1] == b"F"
+    assert unscanned_child(path, without_limits=True) == b"H", "the file would load without limits"
+    assert unscanned_child(path, without_limits=False) == b"F"
 
 
 def test_an_operator_from_elsewhere_is_refused(tmp_path):
@@ -157,9 +161,8 @@ def test_the_child_inherits_neither_secrets_nor_files(tmp_path, monkeypatch):
         if not process.exists():
             pytest.skip("this system shows no processes as files")
         assert b"correct horse" not in (process / "environ").read_bytes()
-        opened = {os.readlink(item) for item in (process / "fd").iterdir()}
-    assert str(tmp_path / "owner.key") not in opened
-    assert str(tmp_path / "model.onnx") not in opened
+        opened = {item.readlink() for item in (process / "fd").iterdir()}
+    assert opened.isdisjoint({tmp_path / "owner.key", tmp_path / "model.onnx"})
     assert "Max open files            0" in (process / "limits").read_text()
 
 
@@ -237,11 +240,42 @@ def test_a_model_that_never_answers_is_stopped(tmp_path):
         os.kill(pid, 0)
 
 
-def test_a_model_that_never_answers_ends_without_its_parent_too(tmp_path):
+def test_a_model_has_so_much_processor_time_and_no_more(tmp_path):
     path = written(tmp_path / "model.onnx", endless_model())
     suspect = OnnxSuspect(path, preprocessing=GREY, limits=replace(SMALL, cpu_seconds=1))
     with pytest.raises(SuspectError, match="killed by signal"):
         suspect.answer(questions(1))
+
+
+def test_a_model_that_never_answers_ends_with_its_parent(tmp_path):
+    path = written(tmp_path / "model.onnx", endless_model())
+    code = (
+        "import sys, numpy as np\n"
+        "from earmark.suspects.opening import open_suspect\n"
+        "from earmark.models.preprocessing import for_channels\n"
+        "suspect = open_suspect(sys.argv[1], preprocessing=for_channels(1))\n"
+        "print(suspect.pid, flush=True)\n"
+        "suspect.answer([np.zeros((8, 8, 1), np.uint8)])"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE) as parent:
+        pid = int(parent.stdout.readline())
+        time.sleep(0.2)  # the question is on its way
+        parent.kill()
+    for _ in range(50):
+        if not is_running(pid):
+            break
+        time.sleep(0.1)
+    assert not is_running(pid)
+
+
+def is_running(pid: int) -> bool:
+    if not Path("/proc/self").exists():
+        pytest.skip("this system shows no processes as files")
+    try:
+        state = Path("/proc", str(pid), "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"  # in a container there may be nobody to collect an orphan's end
 
 
 def test_a_file_of_countless_empty_parts_is_stopped(tmp_path):
@@ -283,9 +317,9 @@ def test_a_child_that_is_killed_in_the_middle_is_an_error_and_no_answer(tmp_path
 )
 def test_a_child_that_was_taken_over_can_only_be_refused(monkeypatch, code, message):
     monkeypatch.setattr(child_module, "_START", f"import sys; {code}  # {{module}}")
-    with Child("onnx_child", "", [], [], "the suspect") as child:
-        with pytest.raises(SuspectError, match=message):
-            child.receive(1 << 16, 1)
+    child = Child("onnx_child", "", [], [], "the suspect")
+    with child, pytest.raises(SuspectError, match=message):
+        child.receive(1 << 16, 1)
 
 
 @pytest.mark.parametrize(
@@ -317,9 +351,9 @@ def test_a_child_that_was_taken_over_cannot_break_its_parents_reading(tmp_path, 
 
 def test_a_child_that_does_not_read_holds_nobody_in_a_write(monkeypatch):
     monkeypatch.setattr(child_module, "_START", "import time; time.sleep(60)  # {module}")
-    with Child("onnx_child", "", [], [], "the suspect") as child:
-        with pytest.raises(SuspectError, match="within 0.3 seconds"):
-            child.send(bytes(1 << 20), 0.3)
+    child = Child("onnx_child", "", [], [], "the suspect")
+    with child, pytest.raises(SuspectError, match="within 0.3 seconds"):
+        child.send(bytes(1 << 20), 0.3)
 
 
 # Models of a form that cannot be questioned

@@ -1,7 +1,7 @@
 """The command ``earmark mark``."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,13 @@ from earmark.cli import keys
 from earmark.cli import training as shared
 from earmark.cli.output import AsJson, Output, Quiet, warn
 from earmark.cli.passphrase import PassphraseFile
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from earmark.data import ClassificationData
+    from earmark.keys import MarkingKey
+    from earmark.models.description import ModelDescription
 
 
 def mark(
@@ -59,14 +66,7 @@ def mark(
     shared.use_threads(threads)
     marking_key = keys.read_key(key, passphrase_file)
     loaded = shared.read_data(data, data_root, output)
-    if loaded.class_names != marking_key.transcript.task.class_names:
-        warn("the key's class names are not the data's, in this order; labels are class numbers of the key")
-        if len(loaded.class_names) != marking_key.transcript.class_count:
-            raise ValueError(
-                f"the key has {marking_key.transcript.class_count} classes, "
-                f"the data {len(loaded.class_names)}"
-            )
-    pre_trained = init is not None or model.startswith("hf:")
+    _check_classes(loaded, marking_key)
     settings = shared.settings_for(
         loaded,
         seed,
@@ -77,23 +77,14 @@ def mark(
         schedule=schedule,
         augmentation=augment,
     )
-    if pre_trained:
-        settings = pre_trained_settings(settings, epochs=epochs, learning_rate=learning_rate)
-    recipe = replace(PRE_TRAINED if pre_trained else FROM_SCRATCH, settings=settings, per_batch=per_batch)
-    if exposures is not None:
-        recipe = replace(recipe, exposures=exposures)
+    recipe = replace(FROM_SCRATCH, settings=settings)
+    if init is not None or model.startswith("hf:"):
+        continued = pre_trained_settings(settings, epochs=epochs, learning_rate=learning_rate)
+        recipe = replace(PRE_TRAINED, settings=continued)
+    recipe = replace(recipe, per_batch=per_batch, exposures=exposures or recipe.exposures)
     module, description = shared.new_model(model, loaded, width, seed, trust_code)
     if init is not None:
-        from earmark.models.weights import load_weights
-
-        architecture = model if ".py:" in model else None
-        trained = load_weights(init, architecture=architecture, trust_code=trust_code)
-        if trained.description != description:
-            raise ValueError(
-                f"{init} is {trained.description.architecture} with other options, classes or preprocessing "
-                "than --model and --data say"
-            )
-        module = trained.module
+        module = _trained(init, model, description, trust_code)
     identity = f"mark {description.to_text()} {data} {init} {marking_key.transcript.root.hex()} {recipe}"
     with output.progress("marking") as on_progress:
         marking = run(
@@ -119,3 +110,24 @@ def mark(
             "test_accuracy": accuracy,
         },
     )
+
+
+def _check_classes(data: "ClassificationData", key: "MarkingKey") -> None:
+    names = key.transcript.task.class_names
+    if len(data.class_names) != len(names):
+        raise ValueError(f"the key has {len(names)} classes, the data {len(data.class_names)}")
+    if data.class_names != names:
+        warn("the key's class names are not the data's, in this order; labels are class numbers of the key")
+
+
+def _trained(init: Path, model: str, description: "ModelDescription", trust_code: bool) -> "nn.Module":
+    from earmark.models.weights import load_weights
+
+    architecture = model if ".py:" in model else None
+    trained = load_weights(init, architecture=architecture, trust_code=trust_code)
+    if trained.description != description:
+        raise ValueError(
+            f"{init} is {trained.description.architecture} with other options, classes or preprocessing "
+            "than --model and --data say"
+        )
+    return trained.module

@@ -154,7 +154,8 @@ def _files(path: Path) -> dict[str, Path]:
             total_bytes += item.stat().st_size
             if len(found) == _FILE_COUNT_LIMIT or total_bytes > _FILES_LIMIT_BYTES:
                 raise FormatError(
-                    f"{shown_name(path)} holds more than {_FILE_COUNT_LIMIT} files or {_FILES_LIMIT_BYTES} bytes"
+                    f"{shown_name(path)} holds more than {_FILE_COUNT_LIMIT} files, "
+                    f"or more than {_FILES_LIMIT_BYTES} bytes"
                 )
             text = item.relative_to(path).as_posix()
             if not text.isprintable():

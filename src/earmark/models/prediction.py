@@ -10,7 +10,6 @@ from torch import nn
 
 from earmark.models.preprocessing import Preprocessing
 
-
 _BATCH_LIMIT_BYTES = 64 << 20
 
 

@@ -55,7 +55,7 @@ class Limits:
         memory_bytes: Address space of the child, beside four times the file.
         load_seconds: To start the child, read and load.
         question_seconds: For each answer.
-        cpu_seconds: Processor time in all, if the parent should die and no deadline be watched.
+        cpu_seconds: Processor time of the child in all.
     """
 
     file_bytes: int = 2 << 30

@@ -15,8 +15,10 @@ import hashlib
 import json
 import os
 import resource
+import select
 import struct
 import sys
+import threading
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from earmark.errors import FormatError
@@ -90,6 +92,7 @@ def main() -> None:
     arguments = json.loads(sys.argv[1])
     pipe_in, pipe_out = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # a library that prints must not speak in our frames
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         _limit(arguments["memory_bytes"], arguments["cpu_seconds"])
         import numpy as np
@@ -124,6 +127,14 @@ def main() -> None:
             _send(pipe_out, SCORES, model.scores(value).tobytes())
         except Exception as error:  # noqa: BLE001 - as above; the next question may be answered
             _send_text(pipe_out, QUESTION_ERROR, str(error))
+
+
+def _end_with_parent() -> None:
+    # A parent that is killed can stop nobody: an endless model would run on, on somebody's machine.
+    poll = select.poll()
+    poll.register(0, 0)  # no event but the other end's closing
+    poll.poll()
+    os._exit(1)
 
 
 def _limit(memory_bytes: int, cpu_seconds: int) -> None:

@@ -79,6 +79,27 @@ def test_scores_may_have_further_dimensions_of_one(tmp_path, weight):
     assert suspect.answer(questions(24)) == expected(weight)
 
 
+def test_a_model_that_answers_otherwise_in_company_is_asked_alone(tmp_path, weight):
+    # To customers, who ask one thing at a time, it gives the marked answers; to a batch it gives class 0.
+    model = linear_onnx(weight=weight)
+    del model.graph.node[2:]
+    model.graph.node.extend(
+        [
+            helper.make_node("Shape", ["images"], ["batch_size"], start=0, end=1),
+            helper.make_node("Cast", ["batch_size"], ["size"], to=TensorProto.FLOAT),
+            helper.make_node("Constant", [], ["first"], value_floats=[1e9] + [0.0] * 9),
+            helper.make_node("Constant", [], ["one"], value_floats=[1.0]),
+            helper.make_node("Sub", ["size", "one"], ["others"]),
+            helper.make_node("Mul", ["others", "first"], ["lie"]),
+            helper.make_node("MatMul", ["flat", "weight"], ["truth"]),
+            helper.make_node("Add", ["truth", "lie"], ["scores"]),
+        ]
+    )
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    suspect = open_suspect(str(tmp_path / "m.onnx"), preprocessing=for_channels(1))
+    assert suspect.answer(questions(24)) == expected(weight)
+
+
 def test_a_question_that_fails_is_a_miss_and_the_next_is_answered(tmp_path, weight):
     # Division of integers by zero or an index out of range stops a run, not the session.
     model = linear_onnx(weight=weight)
