@@ -10,6 +10,7 @@ from earmark.keys import MarkingKey, OwnerKey, SetId, Task, keygen
 from earmark.triggers.abstract import AbstractSampler
 from earmark.triggers.image import ImageGeometry
 
+ONLY_SET = SetId(0, 0)
 DIGITS = tuple(str(digit) for digit in range(10))
 
 

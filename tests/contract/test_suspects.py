@@ -10,7 +10,7 @@ import pytest
 from earmark.errors import FormatError
 from earmark.models.preprocessing import for_channels
 from earmark.suspects import Miss
-from earmark.suspects.opening import KINDS, open_suspect
+from earmark.suspects.opening import SUSPECTS, open_suspect
 from earmark.suspects.recorded import RecordedSuspect
 from small_models import NAMES, hf_folder, linear_onnx, onnx_file, questions, weights_file
 
@@ -100,7 +100,7 @@ def suspect(release):
 
 
 def test_the_contract_covers_every_kind_that_can_be_opened():
-    assert CASES.keys() == KINDS.keys()
+    assert CASES.keys() == SUSPECTS.keys()
 
 
 def test_a_suspect_gives_one_answer_to_each_question(suspect):

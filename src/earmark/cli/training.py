@@ -59,7 +59,8 @@ def settings_for(
     small = len(data.train) < 10_000
     defaults = SMALL_DATA_SETTINGS if small else DEFAULT_SETTINGS
     picked = {name: value for name, value in chosen.items() if value is not None}
-    return replace(defaults, augmentation=data.augmentation, seed=seed, **picked)  # type: ignore[arg-type]  # checked by TrainingSettings itself
+    suited = replace(defaults, augmentation=data.augmentation, seed=seed)
+    return replace(suited, **picked)  # type: ignore[arg-type]  # checked by TrainingSettings itself
 
 
 def new_model(

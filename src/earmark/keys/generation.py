@@ -129,8 +129,6 @@ def _sample_all(
         on_trigger(number)
     kind = kind_named(sampler.kind)
     for _ in range(_REDRAW_LIMIT):
-        if count == 1:
-            return made
         _, second, distance = kind.nearest([trigger.canonical_bytes for _, trigger in made])
         if distance >= kind.too_near:
             return made

@@ -7,4 +7,6 @@
 ``resnet``         ResNet-18 in the paper's 32x32 form
 ``weights``        safetensors with that description in their metadata
 ``onnx_export``    a trained model as an ONNX file with the same description
+``hf_folder``      a Hugging Face folder as bytes: what is in it, and what is refused
+``hf``             Hugging Face folders as networks to train, and back
 """

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from earmark.errors import FormatError, MissingExtraError
-from earmark.files import new_folder
+from earmark.files import PUBLIC_MODE, new_folder
 from earmark.models.description import ModelDescription
 from earmark.models.hf_folder import PROCESSOR, HFFolder, one_line, read_folder, shown_name
 from earmark.models.preprocessing import Preprocessing
@@ -88,6 +88,8 @@ def save_hf(folder: Path, module: nn.Module, source: Path) -> None:
         with quiet_transformers():
             cast("Any", module.model).save_pretrained(temporary)
         (temporary / PROCESSOR).write_bytes((source / PROCESSOR).read_bytes())
+        for file in temporary.iterdir():
+            file.chmod(PUBLIC_MODE)  # safetensors makes files for their owner alone; this one is for sale
 
 
 def load_classifier(folder: HFFolder) -> tuple[HFClassifier, Any]:

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from safetensors import SafetensorError, safe_open
 
-from earmark.commitment.hashing import digest
+from earmark.commitment.hashing import digest, frame
 from earmark.errors import FormatError
 from earmark.files import shown
 
@@ -120,14 +120,14 @@ def folder_digest(path: Path) -> str:
     Raises:
         FormatError: It holds a link out of itself, something that is not a file, or too many files.
     """
-    parts: list[bytes | str] = []
+    files = b""
     for name, file in sorted(_files(path).items()):
         hasher = hashlib.sha256()
         with file.open("rb") as stream:
             while chunk := stream.read(_CHUNK_BYTES):
                 hasher.update(chunk)
-        parts += [name, hasher.digest()]
-    return digest("earmark/model-folder/v1", *parts).hex()
+        files += frame(name, hasher.digest())
+    return digest("earmark/model-folder/v1", files).hex()
 
 
 def _files(path: Path) -> dict[str, Path]:

@@ -101,7 +101,8 @@ class OnnxSuspect:
             self.class_count = _class_count(header, description)
         except (FormatError, SuspectError) as error:
             self._child.close()
-            raise type(error)(f"{shown(Path(path.name))}: {error}") from error
+            text = str(error)
+            raise type(error)(text if self.name in text else f"{self.name}: {text}") from error
         self.identity = f"sha256:{header.digest}"
         self.class_names: tuple[str, ...] | None = description.class_names if description else None
         self.preprocessing = f"{source}: {self._preprocessing}"

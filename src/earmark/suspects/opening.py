@@ -7,7 +7,6 @@ hf:FOLDER          a Hugging Face image-classification folder        in this pro
 Frameworks are imported when a suspect of their kind is opened.
 """
 
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -17,34 +16,14 @@ from earmark.files import shown
 from earmark.models.preprocessing import Preprocessing
 from earmark.suspects.protocol import Suspect
 
-
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """How suspects of one kind are opened.
-
-    Attributes:
-        form: How its names look.
-        opener: "module:function", imported when it is used.
-        options: The options that it takes.
-    """
-
-    form: str
-    opener: str
-    options: frozenset[str]
-
-
 _FOLDER_PREFIX = "hf:"
-KINDS = {
-    ".safetensors": Kind(
-        "FILE.safetensors",
-        "earmark.suspects.torch:open_weights",
-        frozenset({"preprocessing", "architecture", "trust_code"}),
-    ),
-    ".onnx": Kind("FILE.onnx", "earmark.suspects.onnx:open_onnx", frozenset({"preprocessing", "fallback"})),
-    _FOLDER_PREFIX: Kind(
-        "hf:FOLDER", "earmark.suspects.transformers:open_folder", frozenset({"preprocessing", "fallback"})
-    ),
+SUSPECTS = {
+    ".safetensors": "earmark.suspects.torch:open_weights",
+    ".onnx": "earmark.suspects.onnx:open_onnx",
+    _FOLDER_PREFIX: "earmark.suspects.transformers:open_folder",
 }
+_FORMS = {ending: f"FILE{ending}" for ending in SUSPECTS} | {_FOLDER_PREFIX: "hf:FOLDER"}
+_WEIGHTS = ".safetensors"
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 
 
@@ -81,21 +60,16 @@ def open_suspect(
             "so it never is; whoever holds the model saves it as safetensors "
             "(earmark.models.weights.save_weights) or as ONNX (earmark.models.onnx_export.export_onnx)"
         )
-    kind = KINDS.get(ending)
-    if kind is None:
-        known = ", ".join(item.form for item in KINDS.values())
-        raise ValueError(f"unknown suspect {name!r}; known: {known}")
-    given: dict[str, Any] = {
-        "preprocessing": preprocessing,
-        "fallback": fallback,
-        "architecture": architecture,
-        "trust_code": trust_code,
-    }
-    # A fallback is what the key offers to every suspect; the rest is meant for this one.
-    unused = [option for option in given.keys() - kind.options - {"fallback"} if given[option]]
-    if unused:
-        raise ValueError(f"{kind.form} takes no {' and no '.join(sorted(unused))}")
-    module, _, function = kind.opener.partition(":")
+    if ending not in SUSPECTS:
+        raise ValueError(f"unknown suspect {name!r}; known: {', '.join(_FORMS.values())}")
+    options: dict[str, Any] = {"preprocessing": preprocessing}
+    code = {"architecture": architecture, "trust_code": trust_code}
+    if ending == _WEIGHTS:
+        options |= code  # and no fallback: weights are read only with their own description
+    else:
+        options["fallback"] = fallback
+        if unused := [option for option, value in code.items() if value]:
+            raise ValueError(f"{_FORMS[ending]} takes no {' and no '.join(unused)}")
+    module, _, function = SUSPECTS[ending].partition(":")
     path = Path(name.removeprefix(_FOLDER_PREFIX))
-    options = {option: given[option] for option in kind.options}
     return cast("Suspect", getattr(import_module(module), function)(path, **options))

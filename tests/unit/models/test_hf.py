@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 
-from earmark.commitment.hashing import digest
+from earmark.commitment.hashing import digest, frame
 from earmark.errors import EarmarkError, FormatError
 from earmark.models.hf import load_hf, save_hf
 from earmark.models.hf_folder import folder_digest
@@ -100,12 +100,10 @@ def test_a_residual_network_is_loaded_like_a_transformer(tmp_path):
 
 
 def test_the_identity_is_the_digest_of_names_and_contents(folder):
-    expected = [
-        part
-        for item in sorted(folder.iterdir())
-        for part in (item.name, hashlib.sha256(item.read_bytes()).digest())
-    ]
-    assert folder_digest(folder) == digest("earmark/model-folder/v1", *expected).hex()
+    expected = b"".join(
+        frame(item.name, hashlib.sha256(item.read_bytes()).digest()) for item in sorted(folder.iterdir())
+    )
+    assert folder_digest(folder) == digest("earmark/model-folder/v1", expected).hex()
 
 
 def test_notes_of_downloaders_do_not_change_the_identity(folder):
