@@ -1,6 +1,6 @@
 """Draw a contact sheet of abstract triggers from fresh secrets, for the documentation.
 
-    python benchmarks/contact_sheet.py docs/images/abstract-triggers.png
+python benchmarks/contact_sheet.py docs/images/abstract-triggers.png
 """
 
 import secrets

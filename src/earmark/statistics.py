@@ -64,13 +64,14 @@ def match_tail(question_count: int, match_count: int, chance: Fraction) -> Fract
     _check(question_count, chance)
     if match_count <= 0:
         return Fraction(1)
-    # Terms j = n, n-1, … K of C(n, j) a^j b^(n-j), with p = a / (a + b), over (a + b)^n.
+    # Terms j = n, n-1, … K of C(n, j) a^j b^(n-j), with p = a / (a + b), over (a + b)^n. Each is made from
+    # the one before it, exactly: powers computed anew would take minutes for tens of thousands of questions.
     hit, total = chance.numerator, chance.denominator
     miss = total - hit
-    coefficient, numerator = 1, 0
+    term, numerator = hit**question_count, 0
     for matches in range(question_count, match_count - 1, -1):
-        numerator += coefficient * hit**matches * miss ** (question_count - matches)
-        coefficient = coefficient * matches // (question_count - matches + 1)
+        numerator += term
+        term = term * (matches * miss) // ((question_count - matches + 1) * hit)
     return Fraction(numerator, total**question_count)
 
 
@@ -173,13 +174,13 @@ def fewest_matches(question_count: int, chance: Fraction, limit: Fraction) -> in
     hit, total = chance.numerator, chance.denominator
     miss = total - hit
     scaled_limit = floor(total**question_count * limit)
-    coefficient, numerator, threshold = 1, 0, None
+    term, numerator, threshold = hit**question_count, 0, None
     for matches in range(question_count, 0, -1):
-        numerator += coefficient * hit**matches * miss ** (question_count - matches)
+        numerator += term
         if numerator > scaled_limit:
             break
         threshold = matches
-        coefficient = coefficient * matches // (question_count - matches + 1)
+        term = term * (matches * miss) // ((question_count - matches + 1) * hit)
     return threshold
 
 

@@ -36,7 +36,7 @@ def test_a_stream_is_shake256_however_it_is_read():
 
 @pytest.mark.parametrize("bound", [1, 2, 3, 10, 2**63 + 1, 2**64])
 def test_draws_lie_within_the_bound(bound):
-    stream = Stream("draws", bound)
+    stream = Stream("draws")
     assert all(0 <= stream.uniform(bound) < bound for _ in range(50))
 
 

@@ -176,6 +176,14 @@ def test_too_many_triggers_and_strata_of_one_name_are_refused():
         Transcript.from_json(value)
 
 
+@pytest.mark.parametrize("value", ["\ud800", 2**60, "y" * (17 << 20)])
+def test_a_transcript_without_a_canonical_form_or_too_large_is_refused_wherever_it_comes_from(value):
+    changed = fields(small_key().transcript)
+    changed["strata"][0]["parameters"] = {"x": value}
+    with pytest.raises(FormatError):
+        Transcript.from_json(changed)
+
+
 def test_a_later_version_is_refused_as_such():
     with pytest.raises(UnsupportedVersionError, match="newer Earmark"):
         Transcript.from_json(fields(small_key().transcript) | {"format": "earmark/transcript/v2"})
