@@ -58,9 +58,9 @@ $(VENV)/.installed: $(VENV)/.torch pyproject.toml
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) install --quiet -c constraints.txt --group dev
+	$(PIP) install --quiet -c constraints.txt -e '.[$(EXTRAS),dev]'
 	touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed
-	$(PIP) install --quiet -c constraints.txt --group docs
+	$(PIP) install --quiet -c constraints.txt -e '.[$(EXTRAS),docs]'
 	touch $@
