@@ -44,8 +44,50 @@ def mean_interval(values: list[float]) -> dict[str, float]:
     return {"mean": mean, "low": mean - half, "high": mean + half, "count": len(values)}
 
 
+def median_interval(values: list[float]) -> dict[str, float]:
+    """Return the median with its exact 95% interval from order statistics, whatever the distribution.
+
+    For timings: what else the machine does makes a few of them many times longer, and a mean follows those.
+    """
+    from scipy.stats import binom
+
+    ordered = sorted(values)
+    outside = int(binom.ppf(0.025, len(ordered), 0.5)) - 1  # values left out on each side
+    return {
+        "median": statistics.median(ordered),
+        "low": ordered[max(0, outside)],
+        "high": ordered[-1 - max(0, outside)],
+        "count": len(ordered),
+    }
+
+
 def verdict_on(low: float, high: float, target: float) -> str:
     """Say whether an interval lies below a target."""
     if high <= target:
         return "met"
     return "missed" if low > target else "not distinguishable at this many repetitions"
+
+
+def paired_by_seed(losses: list[float], target: float) -> dict[str, Any]:
+    """Return the mean of paired differences with its 95% interval over seeds, by Student's distribution.
+
+    Over seeds and not over images: two trainings differ by more than the images they are tested on.
+
+    Args:
+        losses: One difference for each seed.
+        target: What the mean is not to exceed.
+
+    Returns:
+        Mean, interval and what it says about the target; no interval for a single seed.
+    """
+    from scipy.stats import t
+
+    mean = statistics.fmean(losses) if losses else math.nan
+    if len(losses) < 2:
+        return {"mean": mean, "count": len(losses), "target": target, "verdict": "too few seeds"}
+    half = float(t.ppf(0.975, len(losses) - 1)) * statistics.stdev(losses) / math.sqrt(len(losses))
+    low, high = mean - half, mean + half
+    verdict = verdict_on(low, high, target)
+    return {
+        "mean": mean, "low": low, "high": high, "count": len(losses), "target": target, "verdict": verdict,
+    }  # fmt: skip

@@ -1,17 +1,20 @@
-"""What mixing costs: epochs with and without triggers, in one process, alternating; k = 2 of 100.
+"""What mixing costs: training with and without triggers, in one process, alternating; k = 2 of 100.
 
-python benchmarks/mixing_cost.py [--pairs 20]
+Every pair is one step with triggers and one without on the same batch, which comes first alternates; an epoch
+is nothing but such steps. Alternating whole epochs would measure the machine's drift as well.
+
+    python benchmarks/mixing_cost.py [--pairs 300]
 """
 
 import argparse
 import math
-import statistics
 from time import perf_counter
 
 import numpy as np
 import torch
 
 from digits import CLASSES, new_key
+from earmark.cli.training import keep_freed_memory
 from earmark.data import Split
 from earmark.data.table import digits_images
 from earmark.keys import OwnerKey, Task, keygen
@@ -21,20 +24,37 @@ from earmark.models.table import build, describe
 from earmark.training import Batches, SplitBatches, TrainingSettings, train
 from earmark.triggers.abstract import AbstractSampler
 from earmark.triggers.image import ImageGeometry
-from measuring import Z95, save, verdict_on
+from measuring import median_interval, save, verdict_on
 
 TARGET = 1.03
+WARM_UP = 10  # pairs that are not counted; even, so that the order of what follows is the same
 
 
-def epoch_seconds(module: torch.nn.Module, batches: Batches, settings: TrainingSettings) -> float:
-    """Train one pass and return its time."""
-    start = perf_counter()
-    train(module, batches, settings)
-    return perf_counter() - start
+class Alternating:
+    """Each batch twice, with and without triggers, in the order plain, mixed, mixed, plain.
+
+    Args:
+        plain: Without.
+        mixed: With.
+        pairs: How many batches.
+    """
+
+    def __init__(self, plain: Batches, mixed: Batches, pairs: int) -> None:
+        self._parts = (plain, mixed)
+        self.steps_per_epoch = 2 * pairs
+
+    def batch(self, step: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return inputs and targets of a step."""
+        return self._parts[is_mixed(step)].batch(step // 2)
+
+
+def is_mixed(step: int) -> bool:
+    """Say whether a step has triggers in it."""
+    return step % 4 in (1, 2)
 
 
 def study(architecture: str, width: int, split: Split, shape: tuple[int, int, int], pairs: int) -> dict:
-    """Return the ratio of the times with its interval."""
+    """Return the median ratio of the times of a step, with its interval."""
     description = describe(architecture, shape, CLASSES, width)
     if shape == (8, 8, 1):
         key = new_key(0)
@@ -49,25 +69,30 @@ def study(architecture: str, width: int, split: Split, shape: tuple[int, int, in
 
     mixed = MixedBatches(plain, Mixer(key.backdoor(), transform, plain.steps_per_epoch, per_batch=2))
     module = build(description)
-    for batches in (plain, mixed):
-        epoch_seconds(module, batches, settings)
+    moments = [perf_counter()]
+    train(
+        module,
+        Alternating(plain, mixed, pairs + WARM_UP),
+        settings,
+        on_step=lambda step, total: moments.append(perf_counter()),
+    )
+    seconds = np.diff(moments)[2 * WARM_UP :]
     logs = []
-    for pair in range(pairs):
-        order = (plain, mixed) if pair % 2 else (mixed, plain)
-        seconds = {id(batches): epoch_seconds(module, batches, settings) for batches in order}
-        logs.append(math.log(seconds[id(mixed)] / seconds[id(plain)]))
-    mean, half = statistics.fmean(logs), Z95 * statistics.stdev(logs) / math.sqrt(pairs)
-    low, high = math.exp(mean - half), math.exp(mean + half)
+    for pair in range(0, 2 * pairs, 2):
+        first, second = seconds[pair : pair + 2]
+        logs.append(math.log(first / second) if is_mixed(pair) else math.log(second / first))
+    interval = median_interval(logs)
+    ratio, low, high = (math.exp(interval[name]) for name in ("median", "low", "high"))
     return {
-        "ratio": math.exp(mean), "median": math.exp(statistics.median(logs)), "low": low, "high": high,
-        "target": TARGET, "verdict": verdict_on(low, high, TARGET),
+        "ratio": ratio, "low": low, "high": high, "target": TARGET, "verdict": verdict_on(low, high, TARGET),
     }  # fmt: skip
 
 
 def main() -> None:
     """Run the study."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=20)
+    keep_freed_memory()
+    parser.add_argument("--pairs", type=int, default=300)
     arguments = parser.parse_args()
     digits = digits_images()
     large = Split(digits.images[:500].repeat(4, 1).repeat(4, 2).repeat(3, 3), digits.labels[:500])

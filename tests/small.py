@@ -43,6 +43,26 @@ class MemoryJournal:
     def __init__(self, exposed=()):
         self._exposed = frozenset(exposed)
         self.methods = {}
+        self.shown = {}
+        self.asked = {}
+
+    def sets_shown_to(self, suspect):
+        return frozenset(self.shown.get(suspect, ()))
+
+    def show_set(self, set_id, suspect, set_ids):
+        self._exposed |= {set_id}
+        self.shown.setdefault(suspect, set()).add(set_id)
+
+    def replies(self, suspect):
+        return dict(self.asked.get(suspect, {}))
+
+    def record_asked(self, suspect, set_id, place):
+        assert (set_id, place) not in self.asked.setdefault(suspect, {})
+        self.asked[suspect][set_id, place] = None
+
+    def record_reply(self, suspect, set_id, place, reply):
+        assert self.asked[suspect][set_id, place] is None
+        self.asked[suspect][set_id, place] = reply
 
     def exposed_sets(self) -> frozenset[SetId]:
         return self._exposed

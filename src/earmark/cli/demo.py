@@ -43,7 +43,7 @@ def demo(
     from earmark.models.weights import save_weights
 
     output = Output(quiet, as_json)
-    shared.use_threads(threads)
+    shared.use_processor(threads)
     _new_folder(out)
     loaded = shared.read_data(data, data_root, output)
     network = model or ("digits-cnn" if loaded.input_shape[0] < 32 else "resnet18")

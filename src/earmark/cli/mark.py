@@ -63,7 +63,7 @@ def mark(
 
     output = Output(quiet, as_json)
     shared.check_output(out, model)
-    shared.use_threads(threads)
+    shared.use_processor(threads)
     marking_key = keys.read_key(key, passphrase_file)
     loaded = shared.read_data(data, data_root, output)
     _check_classes(loaded, marking_key)

@@ -39,7 +39,7 @@ def train(
 
     output = Output(quiet, as_json)
     shared.check_output(out, model)
-    shared.use_threads(threads)
+    shared.use_processor(threads)
     loaded = shared.read_data(data, data_root, output)
     settings = shared.settings_for(
         loaded,

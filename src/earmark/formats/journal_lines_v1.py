@@ -14,6 +14,10 @@ from earmark.commitment.canonical import Json, canonical_json, parse_canonical_j
 from earmark.commitment.reading import Fields, read_version
 from earmark.errors import FormatError, JournalError, UnsupportedVersionError
 from earmark.keys import SetId
+from earmark.keys.transcript import CLASS_LIMIT
+from earmark.statistics.sequential import PAYOFF_BITS
+from earmark.suspects import Answer, Miss
+from earmark.verification import Reply
 
 FORMAT = "earmark/journal/v1"
 SIZE_LIMIT_BYTES = 16 << 20
@@ -34,11 +38,13 @@ class Entry:
     Attributes:
         number: 1, 2, 3 …
         time: ``YYYY-MM-DDTHH:MM:SSZ``.
-        kind: ``method``, ``exposed``, ``answers`` or ``opened``.
-        suspect: Of a method.
+        kind: ``method``, ``exposed``, ``answers``, ``opened``, ``asked`` or ``replied``.
+        suspect: Of a method, a question or a reply.
         method: Of a method, as canonical JSON.
-        set_id: Of what was exposed or opened.
+        set_id: Of what was exposed, opened, asked or replied to.
         to: To whom it was exposed or opened.
+        place: Of a question in its set, asked or replied to.
+        reply: What the suspect said.
         questions: Questions id, of what was exposed or answered.
         digest: Of answers, hexadecimal.
     """
@@ -52,6 +58,8 @@ class Entry:
     to: str = ""
     questions: str = ""
     digest: str = ""
+    place: int = -1
+    reply: Reply | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +156,16 @@ class Ledger:
         exposures: Questions id to the set exposed under it.
         answers: Questions id to the digest of the first answers.
         methods: Suspect to its different methods.
+        shown: Suspect to the sets that were exposed to it question by question.
+        replies: Suspect to its questions and what it said; None where no answer came.
     """
 
     used: set[SetId] = field(default_factory=set)
     exposures: dict[str, SetId] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
     methods: dict[str, set[bytes]] = field(default_factory=dict)
+    shown: dict[str, set[SetId]] = field(default_factory=dict)
+    replies: dict[str, dict[tuple[SetId, int], Reply | None]] = field(default_factory=dict)
 
     def add(self, entry: Entry) -> None:
         """Add an entry, or raise JournalError because a rule forbids it."""
@@ -161,10 +173,13 @@ class Ledger:
             self._add_method(entry)
         elif entry.kind == "answers":
             self._add_answers(entry)
+        elif entry.kind in ("asked", "replied"):
+            self._add_question(entry)
         else:
             if entry.kind == "exposed":
                 self._check_exposure(entry)
                 self.exposures[entry.questions] = entry.set_id
+                self.shown.setdefault(entry.to, set()).add(entry.set_id)
             self.used.add(entry.set_id)
 
     def check_order(self, set_id: SetId, set_ids: Sequence[SetId]) -> None:
@@ -190,6 +205,19 @@ class Ledger:
                 f"other answers to questions {entry.questions} were recorded before, and the first ones count"
             )
         self.answers[entry.questions] = entry.digest
+
+    def _add_question(self, entry: Entry) -> None:
+        asked = self.replies.setdefault(entry.suspect, {})
+        where = (entry.set_id, entry.place)
+        if entry.kind == "asked":
+            if where in asked:
+                raise JournalError(f"question {entry.place} of {in_words(entry.set_id)} was put before")
+        elif where not in asked or asked[where] is not None:
+            raise JournalError(
+                f"question {entry.place} of {in_words(entry.set_id)} was answered before, or never put, and "
+                "the first answers count"
+            )
+        asked[where] = entry.reply
 
     def _check_exposure(self, entry: Entry) -> None:
         if entry.set_id in self.used:
@@ -272,6 +300,36 @@ def _answers(fields: Fields) -> dict[str, Any]:
     }
 
 
+def _asked(fields: Fields) -> dict[str, Any]:
+    return {
+        "suspect": fields.text("suspect", TEXT_LIMIT),
+        "set_id": _read_set(fields),
+        "place": fields.integer("place", 0, _PLACE_LIMIT),
+    }
+
+
+def _replied(fields: Fields) -> dict[str, Any]:
+    output, weights = fields.take("output"), fields.take("weights")
+    if type(output) is int and 0 <= output < CLASS_LIMIT:
+        answer: Answer = output
+    elif output in [miss.value for miss in Miss]:
+        answer = Miss(output)
+    else:
+        raise FormatError("its output is neither a class nor a known reason why there is none")
+    return {**_asked(fields), "reply": Reply(answer, _read_weights(weights))}
+
+
+def _read_weights(value: Any) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    whole = 1 << PAYOFF_BITS
+    if not isinstance(value, list) or not all(type(item) is int and 0 <= item <= whole for item in value):
+        raise FormatError("its weights are not multiples of 2^-32")
+    if sum(value) > whole:
+        raise FormatError("its weights add up to more than 1")
+    return tuple(value)
+
+
 def _opened(fields: Fields) -> dict[str, Any]:
     return {"set_id": _read_set(fields), "to": fields.text("to", TEXT_LIMIT)}
 
@@ -281,4 +339,6 @@ _KINDS: dict[str, Callable[[Fields], dict[str, Any]]] = {
     "exposed": _exposed,
     "answers": _answers,
     "opened": _opened,
+    "asked": _asked,
+    "replied": _replied,
 }

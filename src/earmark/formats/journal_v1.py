@@ -16,9 +16,14 @@ from earmark.commitment.canonical import Json, canonical_json
 from earmark.errors import FormatError, JournalError, UnsupportedVersionError
 from earmark.files import SECRET_MODE, read_bounded, shown, write_new
 from earmark.formats import journal_lines_v1 as lines
+from earmark.formats.answers_v1 import questions_id
 from earmark.keys import SetId
+from earmark.suspects import Miss
+from earmark.verification import Reply
 
 LOCK_SECONDS = 5.0
+# Apart from sets that were shown to somebody of the same name by hand, whose answers are recorded elsewhere.
+_SHOWN = "questioned by this program: "
 
 
 def system_clock() -> datetime:
@@ -97,6 +102,50 @@ class Journal:
             raise JournalError(f"questions {questions_id[:40]!r} were never asked with this key")
         return exposures[questions_id]
 
+    def sets_shown_to(self, suspect: str) -> frozenset[SetId]:
+        """Return the sets that were exposed to this suspect."""
+        return frozenset(self._read()[1].shown.get(_SHOWN + suspect, ()))
+
+    def replies(self, suspect: str) -> dict[tuple[SetId, int], Reply | None]:
+        """Return every question that was put to a suspect; None for one whose answer never came."""
+        return dict(self._read()[1].replies.get(suspect, {}))
+
+    def show_set(self, set_id: SetId, suspect: str, set_ids: Sequence[SetId]) -> None:
+        """Write down that a set is about to be shown to a suspect, question by question.
+
+        Args:
+            set_id: One that was shown to this suspect before (then nothing is written), or the first of
+                ``set_ids`` that was neither exposed nor opened.
+            suspect: What identifies it.
+            set_ids: All sets of the key, in the order of use.
+
+        Raises:
+            JournalError: The set was shown to others, or another comes first; or the journal fails.
+        """
+        if set_id not in self.sets_shown_to(suspect):
+            self.expose(set_id, _SHOWN + suspect, questions_id(self._root, set_id), set_ids)
+
+    def record_asked(self, suspect: str, set_id: SetId, place: int) -> None:
+        """Write a question down before it is put.
+
+        Raises:
+            JournalError: It was put to this suspect before; or the journal fails.
+        """
+        self._record({"suspect": suspect, "set": list(set_id), "place": place}, "asked")
+
+    def record_reply(self, suspect: str, set_id: SetId, place: int, reply: Reply) -> None:
+        """Write an answer down before the next question.
+
+        Raises:
+            JournalError: The question was not put, or has an answer; or the journal fails.
+            ValueError: The answer is too long for a line.
+        """
+        output = reply.output.value if isinstance(reply.output, Miss) else reply.output
+        weights: Json = None if reply.weights is None else list(reply.weights)
+        fields: dict[str, Json] = {"suspect": suspect, "set": list(set_id), "place": place}
+        fields["output"], fields["weights"] = output, weights
+        self._record(fields, "replied")
+
     def record_method(self, suspect: str, method: Mapping[str, Json]) -> int:
         """Write down how a suspect is about to be judged, before its first question.
 
@@ -169,6 +218,11 @@ class Journal:
         with self._locked():
             contents, ledger = self._load()
             ledger.check_order(set_id, set_ids)
+            self._append(contents, ledger, kind, fields)
+
+    def _record(self, fields: Mapping[str, Json], kind: str) -> None:
+        with self._locked():
+            contents, ledger = self._load()
             self._append(contents, ledger, kind, fields)
 
     def _read(self) -> tuple[lines.Contents, lines.Ledger]:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 from earmark.reports.wording import bits, counted, listed, odds, power_of_two, visible
 from earmark.statistics import OWNED_BITS, Penalty, adjusted_tail, strength_bits
 from earmark.suspects import Miss
-from earmark.verification import Verdict
+from earmark.verification import FIXED, PROBABILITIES, SEQUENTIAL, Verdict
 
 MISS_WORDS = {
     Miss.REFUSED: "refused to answer",
@@ -27,9 +27,21 @@ _MANY_WAYS = 1 << 20  # from here on the bits say more than the number
 OTHER_CLASS = "gave another class"
 
 _LABEL_MAPS = {
-    "by name": "the suspect’s classes bear the same names as the key’s and are compared by name",
+    "by name": "the suspect has classes of the same names as the key’s, and they are compared by name",
     "by order": "the suspect’s release does not say the key’s class names, so that its first class counts "
     "as the key’s first class, and so on",
+    "from clean data": "the checker’s own clean inputs, in which the triggers play no part, say which of the "
+    "suspect’s classes means what",
+    "split": "each answer is read with the map that fits all questions before it best, so that no answer "
+    "has a part in how it is read itself",
+    "best": "the answers are read with the map from labels to the suspect’s classes that matches most, which "
+    "is paid for in step 8",
+}
+_STATISTICS = {
+    FIXED: "matches are counted",
+    SEQUENTIAL: "matches are weighed one by one, and questioning may end at any time",
+    PROBABILITIES: "the probability that the suspect gives to each label is weighed, one question after the "
+    "other, and questioning may end at any time",
 }
 
 
@@ -122,6 +134,15 @@ def claim_bound(verdict: Verdict) -> Fraction:
     return adjusted_tail(verdict.tail, verdict.penalties)
 
 
+def needed_words(verdict: Verdict) -> str:
+    """Return what would have been enough, in a few words."""
+    if verdict.measurement.statistic == PROBABILITIES:
+        return "probabilities count, not matches alone"
+    if verdict.threshold is None:
+        return "no number would have been enough"
+    return f"{verdict.threshold:,} needed"
+
+
 def miss_reasons(verdict: Verdict) -> list[tuple[str, int]]:
     """Return why questions are no matches, in words, with counts; reasons that occur only."""
     measured = verdict.measurement
@@ -175,8 +196,8 @@ def _method(verdict: Verdict) -> _Findings:
         "for in step 8."
     )
     return Outcome.HOLDS, (
-        "The method was written into the journal before the first question: matches are counted; "
-        f"{label_map}; preprocessing: {visible(measured.preprocessing)}.",
+        "The method was written into the journal before the first question: "
+        f"{_STATISTICS[measured.statistic]}; {label_map}; preprocessing: {visible(measured.preprocessing)}.",
         times,
     )
 
@@ -215,12 +236,30 @@ def _answers(verdict: Verdict) -> _Findings:
 def _chance(verdict: Verdict) -> _Findings:
     measured = verdict.measurement
     count = measured.question_count
+    if measured.statistic != FIXED:
+        return Outcome.DONE, (_fortune(verdict),)
     return Outcome.DONE, (
         "For a model that does not depend on this key, each answer is the label with chance "
         f"{verdict.chance}, however the model answers; that makes {_short(count * verdict.chance)} of "
         f"{counted(count, 'match', 'matches')} on average.",
         f"At least {measured.match_count:,} matches then have the exact chance {power_of_two(verdict.tail)} "
         f"({odds(verdict.tail)}): {bits(verdict.strength_bits)} bits.",
+    )
+
+
+def _fortune(verdict: Verdict) -> str:
+    class_count = verdict.measurement.verification_key.transcript.class_count
+    stake = (
+        f"a stake on the label returns {class_count:,} times itself"
+        if verdict.measurement.statistic == SEQUENTIAL
+        else f"a stake returns {class_count:,} times what the suspect’s probabilities put on the label"
+    )
+    return (
+        "A gambler who stakes part of what he owns before each question, where "
+        f"{stake}, does not gain on average from a model that does not depend on this key. His fortune grew "
+        f"2^{bits(verdict.strength_bits)}-fold; the chance that it ever grows so far is at most "
+        f"{power_of_two(verdict.tail)} ({odds(verdict.tail)}), whenever questioning ends: "
+        f"{bits(verdict.strength_bits)} bits."
     )
 
 
@@ -242,11 +281,12 @@ def _verdict(verdict: Verdict) -> _Findings:
         f"{bits(verdict.claim_bits)} bits; the rule asks for at least {OWNED_BITS}."
     )
     threshold, count = verdict.threshold, verdict.measurement.question_count
-    needed = (
-        f"No number of matches among {counted(count, 'question')} would have been enough."
-        if threshold is None
-        else f"That takes at least {counted(threshold, 'match', 'matches')} of {count:,}."
-    )
+    if verdict.measurement.statistic == PROBABILITIES:
+        needed = "What counts are the probabilities, not the matches alone."
+    elif threshold is None:
+        needed = f"No number of matches among {counted(count, 'question')} would have been enough."
+    else:
+        needed = f"That takes at least {counted(threshold, 'match', 'matches')} of {count:,}."
     word = verdict_word(verdict)
     final = f"{word[0].upper()}{word[1:]}."
     return Outcome.HOLDS if verdict.mark_shown else Outcome.NOT_MET, (remaining, needed, final)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import floor, log10
 
+from earmark.reports.explanation import needed_words
 from earmark.reports.wording import counted, plausible_matches
 from earmark.verification import Verdict
 
@@ -98,7 +99,7 @@ def scale_text(verdict: Verdict) -> str:
     count = measured.question_count
     low, high = plausible_matches(count, verdict.chance)
     needed = (
-        "No number of matches would have been enough after penalties"
+        f"after penalties, {needed_words(verdict)}"
         if verdict.threshold is None
         else f"at least {verdict.threshold:,} are needed after penalties"
     )

@@ -2,7 +2,7 @@
 
 from fractions import Fraction
 
-from earmark.reports.explanation import claim_bound, penalty_bits, verdict_word
+from earmark.reports.explanation import claim_bound, needed_words, penalty_bits, verdict_word
 from earmark.reports.scale import expected_text
 from earmark.reports.wording import bits, coin_tosses, counted, odds, one_in, power_of_two, visible
 from earmark.statistics import GRINDING_BITS, OWNED_BITS
@@ -117,7 +117,7 @@ def limits(verdict: Verdict, *, include_triggers: bool) -> list[tuple[str, str]]
 def _needed(verdict: Verdict) -> str:
     threshold = verdict.threshold
     if threshold is None:
-        return "and no number of matches would have been enough"
+        return f"and {needed_words(verdict)}"
     return f"and at least {threshold:,} {'is' if threshold == 1 else 'are'} needed"
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from earmark.reports.explanation import claim_bound, penalty_bits, verdict_word
 from earmark.statistics import OWNED_BITS
-from earmark.verification import STATISTIC, Verdict
+from earmark.verification import Verdict
 
 FORMAT = "earmark/verdict/v1"
 
@@ -32,7 +32,7 @@ def summary_json(verdict: Verdict) -> dict[str, Any]:
         "owned": verdict.owned,
         "mark_shown": verdict.mark_shown,
         "rule": {
-            "statistic": STATISTIC,
+            "statistic": measured.statistic,
             "labels": key.transcript.labels["rule"],
             "owned_bits": OWNED_BITS,
             "threshold": verdict.threshold,

@@ -23,6 +23,7 @@ from earmark.reports.explanation import (
     claim_bound,
     explain,
     miss_reasons,
+    needed_words,
     penalty_bits,
     penalty_reason,
 )
@@ -117,6 +118,7 @@ def _facts(verdict: Verdict, *, include_triggers: bool) -> dict[str, object]:
     transcript = measured.verification_key.transcript
     return {
         "verdict": verdict,
+        "needed": needed_words(verdict),
         "measured": measured,
         "transcript": transcript,
         "timestamps": measured.verification_key.timestamps,

@@ -1,43 +1,11 @@
-"""Exact probabilities, and the verdict's arithmetic, in integers and fractions.
+"""The exact binomial tail, and the numbers of matches and triggers that follow from it."""
 
-If labels are drawn after the commitment, the number of matches of a model that does not depend on them
-is *exactly* Binomial(n, 1/C), whatever the triggers and however the model answers
-(docs/mathematics/verdict.md). So nothing here is estimated and nothing is a float until it is displayed.
-"""
-
-from dataclasses import dataclass
 from fractions import Fraction
-from math import ceil, floor, log2
+from math import ceil, floor
 
-OWNED_BITS = 40
-GRINDING_BITS = 80
-LOOKING_BITS = 24
+from earmark.statistics.penalties import GRINDING_BITS, LOOKING_BITS, OWNED_BITS, strength_bits
+
 _SEARCH_LIMIT = 1 << 16
-_MANTISSA_BITS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class Penalty:
-    """A freedom that somebody had, paid for by the number of ways in which it could be used.
-
-    Attributes:
-        name: Short name, e.g. ``"grinding"``.
-        alternatives: How many ways there were, at least 1. Exact; its log2 are the bits paid.
-        reason: What the freedom is, in words for the report.
-    """
-
-    name: str
-    alternatives: int
-    reason: str
-
-    def __post_init__(self) -> None:
-        if self.alternatives < 1:
-            raise ValueError(f"penalty {self.name} needs at least 1 alternative")
-
-    @property
-    def bits(self) -> float:
-        """The penalty in bits, for display."""
-        return strength_bits(Fraction(1, self.alternatives))
 
 
 def match_tail(question_count: int, match_count: int, chance: Fraction) -> Fraction:
@@ -73,59 +41,6 @@ def match_tail(question_count: int, match_count: int, chance: Fraction) -> Fract
         numerator += term
         term = term * (matches * miss) // ((question_count - matches + 1) * hit)
     return Fraction(numerator, total**question_count)
-
-
-def strength_bits(probability: Fraction) -> float:
-    """Return -log2 of a probability, for display only.
-
-    Args:
-        probability: At least 0; 0 gives infinity.
-
-    Returns:
-        Bits, accurate to about 1e-12 relative however small the fraction is.
-
-    Example:
-        >>> strength_bits(Fraction(1, 1024))
-        10.0
-    """
-    if probability == 0:
-        return float("inf")
-    return _log2(probability.denominator) - _log2(probability.numerator)
-
-
-def is_owned(tail: Fraction, penalties: tuple[Penalty, ...], owned_bits: int = OWNED_BITS) -> bool:
-    """Decide: does the tail, times all alternatives paid for, stay within 2^-owned_bits?
-
-    Args:
-        tail: P[at least as many matches by chance].
-        penalties: Every freedom; the union bound multiplies.
-        owned_bits: Bits that must remain, at least 1.
-
-    Returns:
-        True if the mark is shown.
-
-    Example:
-        >>> grinding = Penalty("grinding", 2**80, "hashing again")
-        >>> is_owned(Fraction(1, 2**120), (grinding,)), is_owned(Fraction(1, 2**119), (grinding,))
-        (True, False)
-    """
-    return adjusted_tail(tail, penalties) <= Fraction(1, 2**owned_bits)
-
-
-def adjusted_tail(tail: Fraction, penalties: tuple[Penalty, ...]) -> Fraction:
-    """Return the tail times the alternatives of every penalty: a union bound, not capped at 1.
-
-    Args:
-        tail: A probability.
-        penalties: Every freedom.
-
-    Returns:
-        The bound on the chance of a false claim.
-    """
-    bound = tail
-    for penalty in penalties:
-        bound *= penalty.alternatives
-    return bound
 
 
 def match_threshold(
@@ -230,8 +145,3 @@ def _check(question_count: int, chance: Fraction) -> None:
         raise ValueError(f"question_count must not be negative, not {question_count}")
     if not 0 < chance <= 1:
         raise ValueError(f"chance must be above 0 and at most 1, not {chance}")
-
-
-def _log2(value: int) -> float:
-    shift = max(0, value.bit_length() - _MANTISSA_BITS)
-    return log2(value >> shift) + shift

@@ -11,6 +11,6 @@
 ``opening``       names on the command line to suspects
 """
 
-from earmark.suspects.protocol import Answer, Miss, Suspect, top_answers
+from earmark.suspects.protocol import Answer, Miss, ScoringSuspect, Suspect, top_answers
 
-__all__ = ["Answer", "Miss", "Suspect", "top_answers"]
+__all__ = ["Answer", "Miss", "ScoringSuspect", "Suspect", "top_answers"]

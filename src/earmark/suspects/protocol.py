@@ -5,7 +5,7 @@ No framework is imported here: a suspect may be anything that answers.
 
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +64,28 @@ class Suspect(Protocol):
 
         Returns:
             One answer per input.
+
+        Raises:
+            SuspectError: The suspect cannot be questioned at all.
+        """
+        ...
+
+
+@runtime_checkable
+class ScoringSuspect(Suspect, Protocol):
+    """A suspect that also says how sure it is."""
+
+    def probabilities(
+        self, inputs: Sequence[Any], on_answer: Callable[[int], None] = lambda count: None
+    ) -> list[tuple[float, ...] | Miss]:
+        """Answer questions with a probability for each class, each once and in the given order.
+
+        Args:
+            inputs: As for ``answer``.
+            on_answer: As for ``answer``.
+
+        Returns:
+            One tuple per input, a number for each class; or why there is none.
 
         Raises:
             SuspectError: The suspect cannot be questioned at all.

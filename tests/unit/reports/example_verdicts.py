@@ -1,7 +1,7 @@
 """Verdicts to write reports about: real keys, and a suspect that answers as it is told."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ from earmark.suspects import Answer, Miss
 from earmark.triggers import Trigger
 from earmark.triggers.image import IMAGE, ImageGeometry
 from earmark.verification import Verdict, measure, verify
+from small import MemoryJournal
 
 CLASSES = ("airplane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 IDENTITY = "sha256:" + "5e" * 32
@@ -32,20 +33,6 @@ class NoiseSampler:
         sides = (geometry.height, geometry.width, geometry.channels)
         pixels = np.frombuffer(randomness.read(int(np.prod(sides))), np.uint8).reshape(sides)
         return Trigger(IMAGE.name, IMAGE.encode(pixels))
-
-
-@dataclass
-class MemoryJournal:
-    methods: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
-
-    def exposed_sets(self) -> frozenset[Any]:
-        return frozenset()
-
-    def record_method(self, suspect: str, method: Mapping[str, Any]) -> int:
-        known = self.methods.setdefault(suspect, [])
-        if method not in known:
-            known.append(method)
-        return len(known)
 
 
 @dataclass
@@ -111,7 +98,8 @@ def make_verdict(
     for place, miss in zip(reversed(spread), misses, strict=False):
         answers[place] = miss
     suspect = ToldSuspect(answers, names, len(names), name=suspect_name)
-    journal = MemoryJournal({suspect.identity: [{"number": number} for number in range(method_count - 1)]})
+    journal = MemoryJournal()
+    journal.methods[suspect.identity] = [{"number": number} for number in range(method_count - 1)]
     return verify(measure(key, suspect, journal), **judging)
 
 

@@ -49,4 +49,4 @@ def test_a_threshold_out_of_reach_is_said_and_not_drawn() -> None:
     measured = replace(OWNED.measurement, questions=OWNED.measurement.questions[:20])
     verdict = replace(OWNED, measurement=measured)
     assert draw_scale(verdict, WIDE).threshold is None
-    assert "No number of matches would have been enough" in scale_text(verdict)
+    assert "no number would have been enough" in scale_text(verdict)

@@ -139,7 +139,7 @@ def test_the_page_holds_the_verdicts_numbers(case: tuple[Verdict, Page, str]) ->
             [
                 "Consistent with the answers recorded in answers.csv",
                 "could have written others",
-                "was questioned: 3",
+                "pays k(k+1): 12",
             ],
         ),
         ("attested", ["rests on the word of “Dr. Vera Weis”", "Recorded answers, attested."]),

@@ -1,0 +1,226 @@
+"""verify(): steps 7 to 9. It judges what measure() counted."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from earmark.errors import VerificationError
+from earmark.statistics import (
+    GRINDING_BITS,
+    LOOKING_BITS,
+    OWNED_BITS,
+    Penalty,
+    adjusted_tail,
+    fewest_matches,
+    fewest_matches_in_sequence,
+    is_owned,
+    map_count,
+    match_tail,
+    most_labels_per_output,
+    sequential_evidence,
+    strength_bits,
+)
+from earmark.verification.label_maps import BEST
+from earmark.verification.measurement import FIXED, SEQUENTIAL, Measurement
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The answer, with everything it rests on.
+
+    Attributes:
+        measurement: What was asked and answered.
+        chance: Chance of one match for a model that does not depend on the key: 1/C; after a fitted map that
+            sends m labels to one output, m/C.
+        tail: Exact chance of at least as many matches; with a sequential statistic the bound on the chance
+            of ever getting as far.
+        penalties: Every freedom paid for.
+        recorded_by: None if the verifier questioned the suspect; else where the answers were recorded.
+        attested_by: Who attests to have put the recorded questions to the suspect in person.
+    """
+
+    measurement: Measurement
+    chance: Fraction
+    tail: Fraction
+    penalties: tuple[Penalty, ...]
+    recorded_by: str | None = None
+    attested_by: str | None = None
+
+    @property
+    def mark_shown(self) -> bool:
+        """Whether the answers, if they are the suspect's, show the mark."""
+        return is_owned(self.tail, self.penalties)
+
+    @property
+    def owned(self) -> bool:
+        """The verdict: the mark is shown, and by questioning the suspect itself.
+
+        Recorded answers say at best what they are consistent with: whoever wrote them could have written
+        others. They count only for a person who attests to have put the questions.
+        """
+        return self.mark_shown and (self.recorded_by is None or self.attested_by is not None)
+
+    @property
+    def strength_bits(self) -> float:
+        """-log2 of the chance, before penalties; for display."""
+        return strength_bits(self.tail)
+
+    @property
+    def claim_bits(self) -> float:
+        """-log2 of the bound after penalties; negative when it exceeds 1; for display."""
+        return strength_bits(adjusted_tail(self.tail, self.penalties))
+
+    @property
+    def threshold(self) -> int | None:
+        """Fewest matches of this many questions that show the mark under these penalties.
+
+        None if no number does, or if the statistic weighs more than matches. With the sequential statistic
+        it is the number that would do in the worst order.
+        """
+        measured = self.measurement
+        needed = adjusted_tail(Fraction(2**OWNED_BITS), self.penalties)
+        if measured.statistic == FIXED:
+            return fewest_matches(measured.question_count, self.chance, 1 / needed)
+        if measured.statistic == SEQUENTIAL:
+            mixture = measured.verification_key.transcript.experiment.mixture
+            return fewest_matches_in_sequence(measured.question_count, self.chance, needed, mixture)
+        return None
+
+    def __str__(self) -> str:
+        if self.owned:
+            word = "owned"
+        elif self.mark_shown:
+            word = f"consistent with the answers recorded in {self.recorded_by}"
+        else:
+            word = "not shown"
+        measured = self.measurement
+        return (
+            f"{word}: {measured.match_count} of {measured.question_count} triggers; chance "
+            f"{_power(self.strength_bits)} for a model that does not depend on this key, "
+            f"{_power(self.claim_bits)} after penalties"
+        )
+
+
+def verify(
+    measurement: Measurement,
+    *,
+    looks: int = 1,
+    preprocessing_choices: int = 1,
+    recorded_by: str | None = None,
+    attested_by: str | None = None,
+) -> Verdict:
+    """Judge a measurement: steps 7 to 9.
+
+    The chance is exact for every model that is independent of this key's labels, whatever the triggers
+    and however unbalanced the answers. It does not say how the dependence came about.
+
+    Args:
+        measurement: What ``measure`` returned.
+        looks: Suspects, keys and sets that were or might have been tried; at least 2^24 is always paid.
+        preprocessing_choices: Preprocessings that the checker could pick from; 1 if the suspect's release
+            or the transcript fixed it.
+        recorded_by: Where the answers were recorded, if the program did not question the suspect itself.
+        attested_by: Who attests to have put those questions to the suspect in person.
+
+    Returns:
+        The verdict.
+
+    Raises:
+        VerificationError: Nothing was asked: an empty test would be vacuously true.
+        ValueError: A number is below 1.
+
+    Source:
+        Adi et al. 2018, Section 4 (Verify), whose fixed tolerance this replaces
+        (docs/mathematics/verdict.md)
+    """
+    if measurement.question_count == 0:
+        raise VerificationError(7, "no question was asked")
+    key = measurement.verification_key
+    class_count = key.transcript.class_count
+    paid = penalties(measurement.method_count, looks=looks, preprocessing_choices=preprocessing_choices)
+    chance = Fraction(1, class_count)
+    if measurement.label_map == BEST:
+        labels_per_output = most_labels_per_output(class_count, measurement.output_count)
+        chance *= labels_per_output
+        paid.append(
+            Penalty(
+                "label map",
+                map_count(class_count, measurement.output_count),
+                f"the map from labels to the suspect's {measurement.output_count} classes that matches most "
+                "was chosen after the answers were known",
+            )
+        )
+    if measurement.statistic == FIXED:
+        tail = match_tail(measurement.question_count, measurement.match_count, chance)
+    else:
+        payoffs = [question.payoff for question in measurement.questions]
+        tail = 1 / sequential_evidence(payoffs, key.transcript.experiment.mixture)
+    return Verdict(measurement, chance, tail, tuple(paid), recorded_by, attested_by)
+
+
+def penalties(method_count: int, *, looks: int = 1, preprocessing_choices: int = 1) -> list[Penalty]:
+    """Return what is paid for whatever the answers.
+
+    Args:
+        method_count: Different methods that the suspect has had, this one included.
+        looks: As for ``verify``.
+        preprocessing_choices: As for ``verify``.
+
+    Returns:
+        The penalties.
+
+    Raises:
+        ValueError: A number is below 1.
+    """
+    if looks < 1 or preprocessing_choices < 1:
+        raise ValueError("looks and preprocessing_choices must be at least 1")
+    paid = [
+        Penalty(
+            "grinding",
+            2**GRINDING_BITS,
+            "a claimant could have made up to 2^80 transcripts and kept the luckiest",
+        ),
+        Penalty(
+            "looking",
+            max(2**LOOKING_BITS, looks),
+            "suspects, keys and trigger sets that might have been tried",
+        ),
+    ]
+    if preprocessing_choices > 1:
+        paid.append(
+            Penalty(
+                "preprocessing",
+                preprocessing_choices,
+                "the checker picked the preprocessing from a catalogue of this size",
+            )
+        )
+    if method_count > 1:
+        # Whoever tries method after method and stops at the first success has all of their chances. Paying
+        # k for the k-th would let their sum grow without bound; 1/(k(k+1)) over all k from 2 sums to 1/2.
+        paid.append(
+            Penalty(
+                "methods",
+                method_count * (method_count + 1),
+                f"the journal shows {method_count} ways in which this suspect was questioned; the k-th pays "
+                "k(k+1)",
+            )
+        )
+    return paid
+
+
+def evidence_needed(method_count: int, *, looks: int = 1, preprocessing_choices: int = 1) -> Fraction:
+    """Return the evidence at which a sequential run shows the mark: what ``measure`` may stop at.
+
+    Args:
+        method_count: Different methods that the suspect has had, this one included.
+        looks: As for ``verify``.
+        preprocessing_choices: As for ``verify``.
+
+    Returns:
+        2^40 times all alternatives paid for.
+    """
+    paid = penalties(method_count, looks=looks, preprocessing_choices=preprocessing_choices)
+    return adjusted_tail(Fraction(2**OWNED_BITS), tuple(paid))
+
+
+def _power(bits: float) -> str:
+    return f"2^-{bits:.0f}" if bits >= 0 else "no bound"
