@@ -2,7 +2,7 @@
 
 ``trigger``   the values, and what a kind and a sampler promise
 ``image``     the kind "image": canonical bytes, pixels, PNG
-``abstract``  the sampler of abstract pictures
+``abstract``  the sampler of abstract pictures; ``abstract_studio`` is what it draws with
 ``tables``    names to kinds and samplers
 """
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from earmark.commitment import Stream
-from earmark.triggers import abstract
+from earmark.triggers import abstract_studio
 from earmark.triggers.abstract import SCENES, AbstractSampler
 from earmark.triggers.image import IMAGE, ImageGeometry
 
@@ -59,14 +59,14 @@ def test_pictures_of_one_pixel_differ():
 
 @pytest.mark.parametrize("side", [1, 1024, 4096])
 def test_more_than_a_megapixel_is_drawn_smaller(side):
-    rows, columns = abstract._canvas_sides(side, 4096)
+    rows, columns = abstract_studio.canvas_sides(side, 4096)
     assert rows * columns <= 2**20 + 4096
     assert rows >= 1
     assert columns >= 1
 
 
 def test_an_enlarged_drawing_keeps_its_grain(monkeypatch):
-    monkeypatch.setattr(abstract, "_canvas_sides", lambda height, width: (height // 4, width // 4))
+    monkeypatch.setattr(abstract_studio, "canvas_sides", lambda height, width: (height // 4, width // 4))
     pixels = picture(ImageGeometry(96, 96, 3))
     assert pixels.shape == (96, 96, 3)
     assert fine_part(pixels).std() > 6
@@ -133,7 +133,9 @@ def test_coarse_layouts_differ():
 def test_every_scene_is_finite_and_its_own_each_time(scene, side):
     drawn = []
     for number in range(12):
-        studio = abstract._studio(ImageGeometry(side, side, 3), np.random.Generator(np.random.Philox(number)))
+        studio = abstract_studio.studio_for(
+            ImageGeometry(side, side, 3), np.random.Generator(np.random.Philox(number))
+        )
         drawn.append(scene(studio))
         assert drawn[-1].shape == (3, *studio.plane.x.shape)
         assert drawn[-1].dtype == np.float32, "double precision takes twice the time"
