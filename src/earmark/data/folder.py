@@ -9,14 +9,12 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
+from earmark.data.pictures import SUFFIXES, open_picture
 from earmark.data.table import ClassificationData, Progress, Split
 from earmark.errors import FormatError
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"}
 _MEMORY_LIMIT_BYTES = 2 << 30
 _CHUNK = 1000
-# A decoded picture beyond this is a decompression bomb or a mistake.
-_PIXEL_LIMIT = 1 << 28
 
 
 class PictureFiles:
@@ -43,7 +41,7 @@ class PictureFiles:
         return np.stack(list(self._threads.map(self._read, chosen)))
 
     def _read(self, path: Path) -> npt.NDArray[np.uint8]:
-        picture = _open(path).convert("L" if self._channels == 1 else "RGB")
+        picture = open_picture(path).convert("L" if self._channels == 1 else "RGB")
         height, width = self._size
         if (picture.height, picture.width) != self._size:
             if not self._resize:
@@ -79,7 +77,7 @@ def load_folder(name: str, text: str, on_progress: Progress) -> ClassificationDa
     if len(class_names) < 2:
         raise FormatError(f"{train_folder} needs at least 2 folders, one for each class")
     files = [_list(part, class_names) for part in (train_folder, test_folder)]
-    first = _open(files[0][0][0])
+    first = open_picture(files[0][0][0])
     size = _read_size(size_text) if at else (first.height, first.width)
     channels = 1 if first.mode in ("L", "1", "I;16") else 3
     total = sum(len(paths) for paths, _ in files)
@@ -104,23 +102,12 @@ def _list(folder: Path, class_names: list[str]) -> tuple[list[Path], npt.NDArray
     paths: list[Path] = []
     labels: list[int] = []
     for label, class_name in enumerate(class_names):
-        found = sorted(item for item in (folder / class_name).glob("*") if item.suffix.lower() in _SUFFIXES)
+        found = sorted(item for item in (folder / class_name).glob("*") if item.suffix.lower() in SUFFIXES)
         paths += found
         labels += [label] * len(found)
     if not paths:
         raise FormatError(f"{folder} holds no pictures of the classes {', '.join(class_names[:5])}")
     return paths, np.array(labels, np.int64)
-
-
-def _open(path: Path) -> Image.Image:
-    try:
-        picture = Image.open(path)
-        if picture.width * picture.height > _PIXEL_LIMIT:
-            raise FormatError(f"{path} has more than {_PIXEL_LIMIT} pixels")
-        picture.load()
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise FormatError(f"{path} is not a readable picture: {error}") from error
-    return picture
 
 
 def _read_size(text: str) -> tuple[int, int]:

@@ -3,14 +3,15 @@
 import secrets as system_randomness
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 
-from earmark.commitment import merkle_root
+from earmark.commitment import Stream, merkle_root
 from earmark.errors import SimilarTriggersError, TriggerSetTooSmallError
 from earmark.keys.owner import OwnerKey
 from earmark.keys.pair import MarkingKey, SetId, VerificationKey, commitments, trigger_stream
 from earmark.keys.transcript import Experiment, Stratum, Task, Transcript
 from earmark.statistics import match_threshold, triggers_needed
-from earmark.triggers import Sampler, Trigger, kind_named
+from earmark.triggers import FiniteSampler, Sampler, Trigger, kind_named
 
 _SECRET_BYTES = 32
 _REDRAW_LIMIT = 64
@@ -54,7 +55,8 @@ def keygen(
 
     Raises:
         TriggerSetTooSmallError: A set could not show the mark at the planned survival.
-        SimilarTriggersError: The sampler keeps making triggers that are nearly alike.
+        SimilarTriggersError: The sampler keeps making triggers that are nearly alike, or its pool has
+            too few that are not.
         ValueError: A count is below 1.
 
     Source:
@@ -74,7 +76,7 @@ def keygen(
         roots.append(merkle_root(commitments(triggers[set_id], secrets[set_id])))
     stratum = Stratum(
         sampler.name,
-        sampler.name,
+        sampler.name,  # each sampler of this release is a stratum kind of its own
         sampler.name,
         sampler.parameters(),
         triggers_per_set,
@@ -118,10 +120,13 @@ def _sample_all(
     on_trigger: Callable[[int], None],
 ) -> list[tuple[bytes, Trigger]]:
     """Make triggers until no two are nearly alike; redrawing is free before the commitment."""
+    make: Callable[[Stream], Trigger] = partial(sampler.sample, task.geometry)
+    if isinstance(sampler, FiniteSampler):
+        make = sampler.deal(task.geometry)
 
     def draw() -> tuple[bytes, Trigger]:
         secret = random_bytes(_SECRET_BYTES)
-        return secret, sampler.sample(task.geometry, trigger_stream(secret))
+        return secret, make(trigger_stream(secret))
 
     made = []
     for number in range(1, count + 1):

@@ -3,16 +3,21 @@
 ``trigger``   the values, and what a kind and a sampler promise
 ``image``     the kind "image": canonical bytes, pixels, PNG
 ``abstract``  the sampler of abstract pictures; ``abstract_studio`` is what it draws with
+``noise``     the sampler of noise
+``folder``    the sampler of the owner's own pictures
+``in_distribution``  the sampler of pictures like those of the task
+``pool``      how the last two use every picture once
 ``tables``    names to kinds and samplers
 """
 
 from earmark.triggers.tables import SAMPLERS, kind_named, sampler_named
-from earmark.triggers.trigger import Backdoor, Exhibit, Geometry, Kind, Sampler, Trigger
+from earmark.triggers.trigger import Backdoor, Exhibit, FiniteSampler, Geometry, Kind, Sampler, Trigger
 
 __all__ = [
     "SAMPLERS",
     "Backdoor",
     "Exhibit",
+    "FiniteSampler",
     "Geometry",
     "Kind",
     "Sampler",

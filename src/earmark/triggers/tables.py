@@ -8,7 +8,12 @@ from earmark.triggers.trigger import Kind, Sampler
 
 KINDS = {"image": "earmark.triggers.image:IMAGE"}
 
-SAMPLERS = {"abstract": "earmark.triggers.abstract:AbstractSampler"}
+SAMPLERS = {
+    "abstract": "earmark.triggers.abstract:AbstractSampler",
+    "noise": "earmark.triggers.noise:NoiseSampler",
+    "folder": "earmark.triggers.folder:FolderSampler",
+    "in-distribution": "earmark.triggers.in_distribution:InDistributionSampler",
+}
 
 
 def kind_named(name: str) -> Kind:

@@ -5,9 +5,9 @@ A trigger is its canonical bytes: they are committed to, opened, and turned into
 of random bytes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from earmark.commitment import Stream
 from earmark.commitment.canonical import Json
@@ -132,6 +132,19 @@ class Sampler(Protocol):
 
     def sample(self, geometry: Geometry, randomness: Stream) -> Trigger:
         """Make one trigger. All of its randomness comes from the stream: same stream, same trigger."""
+        ...
+
+
+@runtime_checkable
+class FiniteSampler(Sampler, Protocol):
+    """A sampler that takes its triggers from a pool and can therefore come to an end."""
+
+    def deal(self, geometry: Geometry) -> Callable[[Stream], Trigger]:
+        """Return a function that makes one trigger from each stream, none twice or nearly alike.
+
+        It is for one key: with the same streams in the same order it makes the same triggers. The first of
+        them is what ``sample`` makes. It raises SimilarTriggersError when the pool is used up.
+        """
         ...
 
 
