@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from earmark.cli import keys
-from earmark.cli.clean_data import CleanCheck, check_clean
+from earmark.cli.clean_data import CleanCheck, check_clean, read_clean
 from earmark.cli.output import AsJson, Output, Quiet, warn
+from earmark.cli.paper_rule import PaperOptions, judge_by_paper
 from earmark.cli.passphrase import PassphraseFile
-from earmark.cli.training import DataRoot, Threads, TrustCode, use_threads
+from earmark.cli.questioning import Freedoms, catalogue_for, method_for, open_named, pick, question
+from earmark.cli.training import DataRoot, Threads, TrustCode, use_processor
 
 if TYPE_CHECKING:
     from earmark.formats.journal_v1 import Journal
@@ -46,6 +48,42 @@ def verify(
     looks: Annotated[
         int, typer.Option(min=1, help="Suspects, keys and sets tried so far; 2^24 are always paid.")
     ] = 1,
+    statistic: Annotated[
+        str,
+        typer.Option(
+            help="fixed: all questions. sequential: one at a time, ends when it is enough. probabilities: "
+            "the same, over the suspect's probabilities."
+        ),
+    ] = "fixed",
+    label_map: Annotated[
+        str,
+        typer.Option(
+            "--label-map",
+            help="When classes are renamed or replaced. auto: by name, else by order. data: from --data. "
+            "split: learned from earlier questions. best: the best one-to-one map; costs bits.",
+        ),
+    ] = "auto",
+    owner_layer: Annotated[
+        Path | None,
+        typer.Option(
+            "--owner-layer",
+            help="The owner's marked weights: put their last layer on the suspect (the paper's white-box "
+            "way); never exit code 0.",
+        ),
+    ] = None,
+    rule: Annotated[
+        str, typer.Option(help="exact, or paper: the paper's own rule, for comparison; never exit code 0.")
+    ] = "exact",
+    epsilon: Annotated[
+        str | None, typer.Option(help="With --rule paper: share of triggers that may miss, e.g. 0.06.")
+    ] = None,
+    ground_truth: Annotated[
+        Path | None, typer.Option(help="With --rule paper: CSV of what the triggers really show.")
+    ] = None,
+    attested_wrong_by: Annotated[
+        str | None,
+        typer.Option(help="With --rule paper: who attests that no trigger's label is its true class."),
+    ] = None,
     asked_by: Annotated[
         str | None,
         typer.Option(
@@ -68,27 +106,40 @@ def verify(
 
     Example: earmark verify --key acme.key suspect.safetensors --report report.html
     """
+    from earmark.verification import verify as judge
+
     output = Output(quiet, as_json)
-    use_threads(threads)
+    use_processor(threads)
     marking_key = keys.read_key(key, passphrase_file)
     verification_key = None if vk is None else keys.read_verification_key(vk)
     opened = keys.open_journal(key, journal, marking_key)
-    picked = _pick(preprocessing, marking_key)
+    picked = pick(preprocessing, marking_key)
+    paper = PaperOptions(epsilon, ground_truth, attested_wrong_by)
+    _check_options(suspect, rule, paper, asked_by, statistic, label_map, data, owner_layer)
     checked: CleanCheck | None = None
     if suspect.endswith(".csv"):
         verdict, remarks = _verify_recorded(suspect, marking_key, opened, verification_key, looks, asked_by)
     else:
-        if asked_by is not None:
-            raise ValueError("--asked-by is for answers.csv")
 
         def reopen(other: "Preprocessing | None") -> "Suspect":
-            return _open(suspect, marking_key, other, model, trust_code)
+            return open_named(suspect, marking_key, other, model, trust_code, owner_layer)
 
         found = reopen(picked)
-        if data is not None:
+        if rule == "paper":
+            judge_by_paper(marking_key, found, opened, verification_key, paper, output)
+            raise typer.Exit(1)
+        clean = None if data is None else read_clean(data, data_root, output)
+        method = method_for(statistic, label_map, found, marking_key, clean)
+        if clean is not None and label_map != "data":
             again = None if suspect.startswith("hf:") else reopen
-            checked = check_clean(found, again, _catalogue(marking_key), data, data_root, output)
-        verdict = _verify(found, marking_key, opened, verification_key, looks, picked is not None, output)
+            checked = check_clean(found, again, catalogue_for(marking_key), clean, output)
+        # The release's own and the transcript's stood to choice as well.
+        choices = len(catalogue_for(marking_key)) + 2 if picked is not None else 1
+        measurement = question(
+            found, marking_key, opened, verification_key, method, Freedoms(looks, choices), output
+        )
+        restored = None if owner_layer is None else owner_layer.name
+        verdict = judge(measurement, looks=looks, preprocessing_choices=choices, restored_layer=restored)
         remarks = () if checked is None else checked.remarks
     for remark in remarks:
         warn(remark)
@@ -101,6 +152,7 @@ def verify(
             files=(
                 Path(suspect.removeprefix("hf:")),
                 *((vk,) if vk else ()),
+                *((owner_layer,) if owner_layer else ()),
                 # The journal's digest binds to all of its entries: one that was cut back later shows.
                 journal or keys.key_paths(key).journal,
             ),
@@ -112,70 +164,32 @@ def verify(
     raise typer.Exit(0 if verdict.owned else 1)
 
 
-def _pick(name: str | None, key: "MarkingKey") -> "Preprocessing | None":
-    if name is None:
-        return None
-    from earmark.models.preprocessing import catalogue
-
-    entries = _catalogue(key)
-    if name == "list":
-        for entry, value in catalogue(_channels(key)).items():
-            print(f"{entry:24} {value}")
-        raise typer.Exit
-    if name not in entries:
-        raise ValueError(f"unknown preprocessing {name!r}; --preprocessing list shows the catalogue")
-    return entries[name]
-
-
-def _channels(key: "MarkingKey") -> int:
-    return int(getattr(key.transcript.task.geometry, "channels", 3))
-
-
-def _catalogue(key: "MarkingKey") -> "dict[str, Preprocessing]":
-    from earmark.models.preprocessing import catalogue
-
-    return dict(catalogue(_channels(key)))
-
-
-def _open(
-    name: str, key: "MarkingKey", picked: "Preprocessing | None", model: str | None, trust_code: bool
-) -> "Suspect":
-    from earmark.models.preprocessing import Preprocessing
-    from earmark.suspects.opening import open_suspect
-
-    fixed = key.transcript.experiment.preprocessing
-    return open_suspect(
-        name,
-        preprocessing=picked,
-        fallback=None if fixed is None else Preprocessing.from_json(fixed),
-        architecture=model,
-        trust_code=trust_code,
-    )
-
-
-def _verify(
-    suspect: "Suspect",
-    key: "MarkingKey",
-    journal: "Journal",
-    verification_key: "VerificationKey | None",
-    looks: int,
-    picked: bool,
-    output: Output,
-) -> "Verdict":
-    from earmark.verification import measure
-    from earmark.verification import verify as judge
-
-    with output.progress("questioning") as on_progress:
-        measurement = measure(
-            key,
-            suspect,
-            journal,
-            verification_key=verification_key,
-            on_answer=lambda done: on_progress(done, key.trigger_count),
-        )
-    # The release's own and the transcript's stood to choice as well.
-    choices = len(_catalogue(key)) + 2 if picked else 1
-    return judge(measurement, looks=looks, preprocessing_choices=choices)
+def _check_options(
+    suspect: str,
+    rule: str,
+    paper: PaperOptions,
+    asked_by: str | None,
+    statistic: str,
+    label_map: str,
+    data: str | None,
+    owner_layer: Path | None,
+) -> None:
+    """Raise ValueError for options that do not go together, before anything is asked."""
+    recorded = suspect.endswith(".csv")
+    if rule not in ("exact", "paper"):
+        raise ValueError(f"--rule is exact or paper, not {rule!r}")
+    if rule == "paper":
+        paper.check()
+    elif paper.is_given():
+        raise ValueError("--epsilon, --ground-truth and --attested-wrong-by go with --rule paper")
+    if asked_by is not None and not recorded:
+        raise ValueError("--asked-by is for answers.csv")
+    if recorded and (rule, statistic, label_map) != ("exact", "fixed", "auto"):
+        raise ValueError("recorded answers are judged by the exact rule, the fixed statistic and class names")
+    if label_map == "data" and data is None:
+        raise ValueError("--label-map data needs --data, clean inputs with their classes")
+    if owner_layer is not None and not suspect.endswith(".safetensors"):
+        raise ValueError("--owner-layer is for weights: a suspect that ends in .safetensors")
 
 
 def _verify_recorded(

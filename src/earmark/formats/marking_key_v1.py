@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from earmark.commitment.canonical import canonical_json, parse_canonical_json
+from earmark.commitment.canonical import Json, canonical_json, parse_canonical_json
 from earmark.commitment.reading import Fields, hex_bytes
 from earmark.errors import FormatError
 from earmark.formats import envelope
-from earmark.keys import MarkingKey, Transcript, VerificationKey
+from earmark.keys import MarkingKey, SetId, Transcript, VerificationKey
 from earmark.triggers import Trigger
 
 FORMAT = "earmark/marking-key/v1"
@@ -40,8 +40,11 @@ def write(
     """
     key.check()
     set_ids = key.verification_key.set_ids
+    chosen = key.chosen_labels
+    labels: dict[str, Json] = {} if chosen is None else {"labels": [list(chosen[i]) for i in set_ids]}
     json = canonical_json(
         {
+            **labels,
             "transcript": key.transcript.to_json(),
             "signature": key.verification_key.signature.hex(),
             "secrets": [b"".join(key.secrets[set_id]).hex() for set_id in set_ids],
@@ -104,10 +107,11 @@ def read(data: bytes, passphrase: str) -> MarkingKey:
         count = transcript.strata[set_id.stratum].triggers_per_set
         secrets[set_id] = _read_secrets(secret_text, count)
         triggers[set_id], position = _cut_triggers(content, position, lengths, count, transcript)
+    chosen = _read_labels(fields, verification_key) if transcript.labels["rule"] == "chosen" else None
     fields.finish()
     if position != len(content):
         raise FormatError("marking key: bytes are left over after the last trigger")
-    key = MarkingKey(verification_key, secrets, triggers)
+    key = MarkingKey(verification_key, secrets, triggers, chosen)
     key.check()
     return key
 
@@ -119,6 +123,14 @@ def _about(transcript: Transcript) -> dict[str, str]:
 def _read_secrets(value: Any, count: int) -> tuple[bytes, ...]:
     joined = hex_bytes(value, _SECRET_BYTES * count, "marking key: the secrets of a set")
     return tuple(joined[start : start + _SECRET_BYTES] for start in range(0, len(joined), _SECRET_BYTES))
+
+
+def _read_labels(fields: Fields, key: VerificationKey) -> dict[SetId, tuple[int, ...]]:
+    lists: Any = fields.list("labels", len(key.set_ids), len(key.set_ids))
+    for labels in lists:
+        if not isinstance(labels, list) or not all(type(label) is int for label in labels):
+            raise FormatError("marking key: the labels of a set are a list of class numbers")
+    return {set_id: tuple(labels) for set_id, labels in zip(key.set_ids, lists, strict=True)}
 
 
 def _cut_triggers(

@@ -7,7 +7,7 @@
 ``generation``  keygen(): sample, commit, sign
 """
 
-from earmark.keys.generation import keygen
+from earmark.keys.generation import keygen, random_labels
 from earmark.keys.labels import derive_labels, question_order
 from earmark.keys.owner import OwnerKey
 from earmark.keys.pair import MarkingKey, SetId, VerificationKey
@@ -26,4 +26,5 @@ __all__ = [
     "derive_labels",
     "keygen",
     "question_order",
+    "random_labels",
 ]

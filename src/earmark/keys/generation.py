@@ -1,24 +1,35 @@
 """keygen(): sample triggers, commit to them, sign; only then do labels exist."""
 
 import secrets as system_randomness
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
+from typing import TypeAlias
 
 from earmark.commitment import Stream, merkle_root
+from earmark.commitment.canonical import Json
 from earmark.errors import SimilarTriggersError, TriggerSetTooSmallError
 from earmark.keys.owner import OwnerKey
-from earmark.keys.pair import MarkingKey, SetId, VerificationKey, commitments, trigger_stream
+from earmark.keys.pair import (
+    MarkingKey,
+    SetId,
+    VerificationKey,
+    commitments,
+    label_commitments,
+    trigger_stream,
+)
 from earmark.keys.transcript import Experiment, Stratum, Task, Transcript
 from earmark.statistics import match_threshold, triggers_needed
 from earmark.triggers import FiniteSampler, Sampler, Trigger, kind_named
 
 _SECRET_BYTES = 32
 _REDRAW_LIMIT = 64
+_CHOICE_LABEL = "earmark/label-choice/v1"
+LabelChooser: TypeAlias = Callable[[Sequence[Trigger]], Sequence[int]]
 DEFAULT_SURVIVAL = Fraction(7, 10)
 
 
-def keygen(
+def keygen(  # noqa: PLR0913 - each is a choice of its own, and all but three have defaults
     owner: OwnerKey,
     task: Task,
     sampler: Sampler,
@@ -27,6 +38,7 @@ def keygen(
     set_count: int = 1,
     survival: Fraction = DEFAULT_SURVIVAL,
     experiment: Experiment | None = None,
+    choose_labels: LabelChooser | None = None,
     random_bytes: Callable[[int], bytes] = system_randomness.token_bytes,
     on_trigger: Callable[[int], None] = lambda _: None,
 ) -> MarkingKey:
@@ -47,6 +59,8 @@ def keygen(
         set_count: Number of sets, at least 1.
         survival: Planned share of triggers that still match after attacks.
         experiment: What is tested, and how; None for the suspect's own release.
+        choose_labels: Returns the labels of a set's triggers, which are then committed to one by one as in
+            the paper; such a key proves nothing by the exact rule. None to derive them.
         random_bytes: Source of secrets and nonce; only tests pass another.
         on_trigger: Called with the number of triggers made so far.
 
@@ -82,6 +96,7 @@ def keygen(
         triggers_per_set,
         tuple(roots),
     )
+    chosen = None if choose_labels is None else {i: tuple(choose_labels(t)) for i, t in triggers.items()}
     transcript = Transcript(
         owner=owner.owner,
         task=task,
@@ -89,14 +104,43 @@ def keygen(
         strata=(stratum,),
         nonce=random_bytes(_SECRET_BYTES),
         commitment={"scheme": "salted-sha256"},
-        labels={"rule": "derived"},
+        labels=_label_rule(chosen, secrets),
     )
     # Read back what others will read: a name too long or a class twice is found now, not in court.
     transcript = Transcript.from_bytes(transcript.canonical_bytes)
     verification_key = VerificationKey(transcript, owner.sign(transcript.root))
-    key = MarkingKey(verification_key, secrets, triggers)
+    key = MarkingKey(verification_key, secrets, triggers, chosen)
     key.check()
     return key
+
+
+def random_labels(
+    class_count: int, random_bytes: Callable[[int], bytes] = system_randomness.token_bytes
+) -> LabelChooser:
+    """Return the paper's way of choosing labels: uniformly at random.
+
+    Args:
+        class_count: Number of classes.
+        random_bytes: Source of randomness; only tests pass another.
+
+    Source:
+        Adi et al. 2018, Section 5 (labels of the trigger set)
+    """
+
+    def choose(triggers: Sequence[Trigger]) -> Sequence[int]:
+        draws = Stream(_CHOICE_LABEL, random_bytes(_SECRET_BYTES))
+        return [draws.uniform(class_count) for _ in triggers]
+
+    return choose
+
+
+def _label_rule(
+    chosen: Mapping[SetId, tuple[int, ...]] | None, secrets: Mapping[SetId, tuple[bytes, ...]]
+) -> dict[str, Json]:
+    if chosen is None:
+        return {"rule": "derived"}
+    roots = (merkle_root(label_commitments(chosen[set_id], secrets[set_id])) for set_id in chosen)
+    return {"rule": "chosen", "roots": [root.hex() for root in roots]}
 
 
 def _check_size(triggers_per_set: int, class_count: int, survival: Fraction) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from earmark.commitment import Stream, commit, merkle_path, merkle_root
+from earmark.commitment import Stream, commit, frame, merkle_path, merkle_root
 from earmark.errors import InvalidKeyError
 from earmark.keys.labels import derive_labels, question_order
 from earmark.keys.owner import check_signature
@@ -13,6 +13,7 @@ from earmark.keys.transcript import Transcript
 from earmark.triggers import Backdoor, Trigger, kind_named
 
 _SECRET_LABEL = "earmark/trigger-secret/v1"  # noqa: S105 - a domain label, not a secret
+_CHOSEN_LABEL = "earmark/chosen-label/v1"
 
 
 class SetId(NamedTuple):
@@ -82,11 +83,14 @@ class MarkingKey:
         secrets: For every set, the 32-byte secret of each trigger.
         triggers: For every set, its triggers. They are kept and not made anew from the secrets, so that
             no later change of a sampler or of a library can lose them.
+        chosen_labels: For every set the labels that the owner chose, as in the paper; None if they are
+            derived from the root.
     """
 
     verification_key: VerificationKey
     secrets: Mapping[SetId, tuple[bytes, ...]] = field(repr=False)
     triggers: Mapping[SetId, tuple[Trigger, ...]] = field(repr=False)
+    chosen_labels: Mapping[SetId, tuple[int, ...]] | None = field(default=None, repr=False)
 
     @property
     def transcript(self) -> Transcript:
@@ -97,6 +101,16 @@ class MarkingKey:
     def trigger_count(self) -> int:
         """Triggers in all sets."""
         return sum(len(triggers) for triggers in self.triggers.values())
+
+    def labels(self, set_id: SetId) -> tuple[int, ...]:
+        """Return T_L of one set, derived or chosen.
+
+        Raises:
+            InvalidKeyError: The labels depend on a beacon whose value is not known.
+        """
+        if self.chosen_labels is not None:
+            return self.chosen_labels[set_id]
+        return self.verification_key.labels(set_id)
 
     def backdoor(self, set_ids: Iterable[SetId] | None = None) -> Backdoor:
         """Return b = (T, T_L) of the given sets, or of all: what marking a model needs.
@@ -109,7 +123,7 @@ class MarkingKey:
         """
         chosen = tuple(self.triggers if set_ids is None else set_ids)
         triggers = tuple(trigger for set_id in chosen for trigger in self.triggers[set_id])
-        labels = tuple(label for set_id in chosen for label in self.verification_key.labels(set_id))
+        labels = tuple(label for set_id in chosen for label in self.labels(set_id))
         return Backdoor(triggers, labels, self.transcript.class_count)
 
     @cached_property
@@ -151,6 +165,25 @@ class MarkingKey:
                 raise InvalidKeyError(
                     f"the triggers of set {set_id.number} of {stratum.name!r} do not open its commitment"
                 )
+        self._check_labels()
+
+    def _check_labels(self) -> None:
+        rule, roots = self.transcript.labels["rule"], self.transcript.labels.get("roots", [])
+        chosen = self.chosen_labels
+        if (rule == "chosen") != (chosen is not None):
+            raise InvalidKeyError(f"the transcript says that the labels are {rule}, and the key does not")
+        if chosen is None:
+            return
+        if tuple(chosen) != self.verification_key.set_ids or not isinstance(roots, list):
+            raise InvalidKeyError("the marking key does not hold the labels of the sets in the transcript")
+        for set_id, root in zip(self.verification_key.set_ids, roots, strict=True):
+            labels = chosen[set_id]
+            if len(labels) != len(self.secrets[set_id]):
+                raise InvalidKeyError(f"the labels of set {set_id.number} are incomplete")
+            if not all(0 <= label < self.transcript.class_count for label in labels):
+                raise InvalidKeyError(f"a label of set {set_id.number} is not a class of the task")
+            if merkle_root(label_commitments(labels, self.secrets[set_id])).hex() != root:
+                raise InvalidKeyError(f"the labels of set {set_id.number} do not open their commitments")
 
 
 def trigger_stream(secret: bytes) -> Stream:
@@ -168,4 +201,18 @@ def commitments(triggers: Sequence[Trigger], secrets: Sequence[bytes]) -> tuple[
     return tuple(
         commit(trigger.canonical_bytes, trigger_salt(secret))
         for trigger, secret in zip(triggers, secrets, strict=True)
+    )
+
+
+def label_commitments(labels: Sequence[int], secrets: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Return the commitment to each chosen label, one by one as in the paper.
+
+    Each has a salt of its own: a label alone is one of C values, and would be found by trying them.
+
+    Source:
+        Adi et al. 2018, Section 4 (KeyGen, step 2); derivation ours (docs/formats/transcript-v1.md)
+    """
+    return tuple(
+        commit(frame(_CHOSEN_LABEL, label), Stream(_SECRET_LABEL, secret, "label-salt").read(32))
+        for label, secret in zip(labels, secrets, strict=True)
     )

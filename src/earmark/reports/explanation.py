@@ -108,6 +108,8 @@ def verdict_word(verdict: Verdict) -> str:
     """Return the verdict: ``"owned"``, ``"not shown"``, or what recorded answers are consistent with."""
     if verdict.owned:
         return "owned"
+    if verdict.mark_shown and verdict.restored_layer is not None:
+        return f"consistent with the last layer of {visible(verdict.restored_layer)} put back"
     if verdict.mark_shown:
         return f"consistent with the answers recorded in {visible(verdict.recorded_by or '')}"
     return "not shown"
@@ -208,6 +210,12 @@ def _questions(verdict: Verdict) -> _Findings:
         f"{counted(measured.question_count, 'question')} to “{visible(measured.suspect_name)}” "
         f"({visible(measured.suspect_identity)}), each asked once, in the order derived from the root."
     )
+    if verdict.restored_layer is not None:
+        restored = (
+            f"Before, the last layer of {visible(verdict.restored_layer)} was put on the suspect. Whoever "
+            "brings a layer can fit it to any labels: this shows nothing on its own."
+        )
+        return Outcome.RECORDED, (asked, restored)
     if verdict.recorded_by is None:
         return Outcome.DONE, (asked, "The program itself put the questions.")
     recorded = (

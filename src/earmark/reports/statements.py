@@ -89,6 +89,14 @@ def limits(verdict: Verdict, *, include_triggers: bool) -> list[tuple[str, str]]
         )
     if verdict.recorded_by is not None:
         rows.append(_recorded(verdict))
+    if verdict.restored_layer is not None:
+        rows.append(
+            (
+                "A layer put back.",
+                f"The suspect was questioned with the last layer of “{visible(verdict.restored_layer)}”. A "
+                "layer can be fitted to any labels on any body, so this shows nothing on its own.",
+            )
+        )
     rows += [
         _date(verdict),
         (

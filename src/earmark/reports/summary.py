@@ -57,6 +57,7 @@ def summary_json(verdict: Verdict) -> dict[str, Any]:
         ],
         "recorded_by": verdict.recorded_by,
         "attested_by": verdict.attested_by,
+        "restored_layer": verdict.restored_layer,
         "suspect": {
             "name": measured.suspect_name,
             "identity": measured.suspect_identity,

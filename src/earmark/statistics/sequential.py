@@ -22,8 +22,8 @@ class EProcess:
         mixture: (alpha, beta) of the beta distribution of the share staked, both at least 1.
 
     Source:
-        Ville 1939; Robbins 1970 (mixtures); Shafer 2021 (betting). The one-sided mixture over shares is ours
-        (docs/mathematics/sequential.md)
+        Ville 1939; Robbins 1970 (mixtures); Shafer 2021 (betting). The mixture over shares is ours
+        (docs/mathematics/verdict.md)
 
     Example:
         >>> process = EProcess()

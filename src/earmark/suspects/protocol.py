@@ -26,7 +26,11 @@ Answer: TypeAlias = int | Miss
 
 
 class Suspect(Protocol):
-    """A model under test, with its preprocessing."""
+    """A model under test, with its preprocessing.
+
+    One that may answer differently when it is asked again, or could keep what it is asked, has the attribute
+    ``is_remote = True``: it is questioned one by one through the journal, and its first answers count.
+    """
 
     @property
     def name(self) -> str:

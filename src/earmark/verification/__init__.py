@@ -17,6 +17,7 @@ Steps 1 to 6 are ``measure``, steps 7 to 9 ``verify``.
 ``interview``      step 5: each question once, through the journal where that matters
 ``probabilities``  answers that say how sure the suspect is
 ``verdict``        steps 7 to 9
+``paper_rule``     the paper's own Verify, for comparison: it never shows a mark on its own
 """
 
 from earmark.verification.interview import Reply

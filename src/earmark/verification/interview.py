@@ -1,10 +1,10 @@
 """Step 5: putting the questions, each once.
 
-A file is asked everything at once, and asked again it says the same. What may answer differently the next
-time, or could keep what it is asked, is questioned one by one through the journal: every question is written
-down before it is put and its answer before the next, so that the first answer counts across restarts. A
-question without an answer is a miss: whoever kills the program when an answer displeases him has used that
-question up.
+A file is asked in this process, and asked again it says the same. What may answer differently the next
+time, or could keep what it is asked (``is_remote``), is questioned one by one through the journal: every
+question is written down before it is put and its answer before the next, so that the first answer counts
+across restarts. A question without an answer is a miss: whoever kills the program when an answer displeases
+him has used that question up.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -92,7 +92,7 @@ class Interview:
         self._key = verification_key
         self._on_answer = on_answer
         self._is_remote = bool(getattr(suspect, "is_remote", False))
-        self._before = dict(journal.replies(suspect.identity))
+        self._before = dict(journal.replies(suspect.identity)) if self._is_remote else {}
         self._count = 0
 
     def all_replies(self, plan: Sequence[Asked]) -> list[tuple[Asked, Reply]]:
@@ -102,7 +102,7 @@ class Interview:
             VerificationError: The suspect gives more or fewer answers than there are questions.
             SuspectError: It cannot be questioned.
         """
-        if self._is_remote or self._before:
+        if self._is_remote:
             return [(asked, self.reply(asked)) for asked in plan]
         answers = self._suspect.answer([asked.trigger.value for asked in plan], self._on_answer)
         if len(answers) != len(plan):
@@ -120,23 +120,32 @@ class Interview:
             VerificationError: The question was answered before, without the probabilities now needed.
             SuspectError: The suspect cannot be questioned.
         """
-        where, identity = (asked.set_id, asked.place), self._suspect.identity
-        if where in self._before:
-            reply = self._before[where] or Reply(Miss.ERROR)
-            if with_weights and reply.weights is None and not isinstance(reply.output, Miss):
-                raise VerificationError(
-                    5,
-                    "the journal holds this suspect's first answers without probabilities, and first answers "
-                    "count; use another statistic, or sets that it was not asked",
-                )
+        if (asked.set_id, asked.place) in self._before:
+            reply = self._first_reply(asked, with_weights)
+        elif self._is_remote:
+            reply = self._ask_through_journal(asked, with_weights)
         else:
-            if self._is_remote:
-                self._journal.show_set(asked.set_id, identity, self._key.set_ids)
-            self._journal.record_asked(identity, asked.set_id, asked.place)
             reply = self._ask(asked, with_weights)
-            self._journal.record_reply(identity, asked.set_id, asked.place, reply)
         self._count += 1
         self._on_answer(self._count)
+        return reply
+
+    def _first_reply(self, asked: Asked, with_weights: bool) -> Reply:
+        reply = self._before[asked.set_id, asked.place] or Reply(Miss.ERROR)
+        if with_weights and reply.weights is None and not isinstance(reply.output, Miss):
+            raise VerificationError(
+                5,
+                "the journal holds this suspect's first answers without probabilities, and first answers "
+                "count; use another statistic, or sets that it was not asked",
+            )
+        return reply
+
+    def _ask_through_journal(self, asked: Asked, with_weights: bool) -> Reply:
+        identity = self._suspect.identity
+        self._journal.show_set(asked.set_id, identity, self._key.set_ids)
+        self._journal.record_asked(identity, asked.set_id, asked.place)
+        reply = self._ask(asked, with_weights)
+        self._journal.record_reply(identity, asked.set_id, asked.place, reply)
         return reply
 
     def _ask(self, asked: Asked, with_weights: bool) -> Reply:

@@ -160,9 +160,15 @@ def measure(
         SuspectError: The suspect cannot be questioned.
     """
     check_key(key, verification_key)
+    if key.chosen_labels is not None:
+        raise VerificationError(
+            3,
+            "the owner of this key chose its labels, so that no chance can be named; only the paper's rule "
+            "judges it (rule paper), and that proves nothing against the owner",
+        )
     names, output_count = key.transcript.task.class_names, suspect.class_count
     label_map = label_map_for(method.label_map, names, suspect.class_names, output_count)
-    asked = _sets_to_ask(key, suspect, journal, set_ids)
+    asked = sets_to_ask(key, suspect, journal, set_ids)
     recorded: dict[str, Json] = {
         "statistic": method.statistic,
         "label_map": BEST if label_map is None else label_map.identity,
@@ -170,7 +176,7 @@ def measure(
         "sets": [list(set_id) for set_id in asked],
     }
     method_count = journal.record_method(suspect.identity, recorded)  # step 4
-    labels = {set_id: key.verification_key.labels(set_id) for set_id in asked}  # step 3
+    labels = {set_id: key.verification_key.labels(set_id) for set_id in asked}
     plan = [
         Asked(set_id, place, key.triggers[set_id][place], labels[set_id][place])
         for set_id in asked
@@ -182,7 +188,7 @@ def measure(
         questions = _read_by_best_map(interview.all_replies(plan), len(names), output_count)
     elif method.statistic == FIXED:
         replies = interview.all_replies(plan)
-        questions = tuple(_read(asked, reply, label_map, len(names)) for asked, reply in replies)
+        questions = tuple(read_reply(asked, reply, label_map, len(names)) for asked, reply in replies)
     else:
         questions = _ask_until(interview, plan, label_map, key.verification_key, method.statistic, required)
     return Measurement(
@@ -217,9 +223,10 @@ def check_key(key: MarkingKey, verification_key: VerificationKey | None) -> None
         raise VerificationError(2, str(error)) from error
 
 
-def _sets_to_ask(
+def sets_to_ask(
     key: MarkingKey, suspect: Suspect, journal: Journal, set_ids: Sequence[SetId] | None
 ) -> tuple[SetId, ...]:
+    """Return the sets that may be asked, in the order of use; see ``measure``."""
     if set_ids is None:
         hidden = journal.exposed_sets() - journal.sets_shown_to(suspect.identity)
         asked = tuple(set_id for set_id in key.verification_key.set_ids if set_id not in hidden)
@@ -230,7 +237,7 @@ def _sets_to_ask(
     return asked
 
 
-def _read(asked: Asked, reply: Reply, label_map: LabelMap, class_count: int) -> Question:
+def read_reply(asked: Asked, reply: Reply, label_map: LabelMap, class_count: int) -> Question:
     """Step 6: read the answer before the label is looked at, then let the map learn from it."""
     answer: Answer
     if isinstance(reply.output, Miss):
@@ -263,7 +270,7 @@ def _ask_until(
     questions = []
     for asked in plan:
         reply = interview.reply(asked, with_weights=with_weights)
-        question = _read(asked, reply, label_map, transcript.class_count)
+        question = read_reply(asked, reply, label_map, transcript.class_count)
         questions.append(question)
         fortune.add(question.payoff)
         if required is not None and fortune.best >= required:

@@ -36,6 +36,7 @@ class Verdict:
         penalties: Every freedom paid for.
         recorded_by: None if the verifier questioned the suspect; else where the answers were recorded.
         attested_by: Who attests to have put the recorded questions to the suspect in person.
+        restored_layer: The owner's model whose last layer was put back on the suspect, or None.
     """
 
     measurement: Measurement
@@ -44,6 +45,7 @@ class Verdict:
     penalties: tuple[Penalty, ...]
     recorded_by: str | None = None
     attested_by: str | None = None
+    restored_layer: str | None = None
 
     @property
     def mark_shown(self) -> bool:
@@ -55,9 +57,11 @@ class Verdict:
         """The verdict: the mark is shown, and by questioning the suspect itself.
 
         Recorded answers say at best what they are consistent with: whoever wrote them could have written
-        others. They count only for a person who attests to have put the questions.
+        others. They count only for a person who attests to have put the questions. A layer that the owner
+        put back could have been fitted to the labels, and a suspect with it is not what was handed in.
         """
-        return self.mark_shown and (self.recorded_by is None or self.attested_by is not None)
+        is_suspects_own = self.recorded_by is None or self.attested_by is not None
+        return self.mark_shown and is_suspects_own and self.restored_layer is None
 
     @property
     def strength_bits(self) -> float:
@@ -88,6 +92,8 @@ class Verdict:
     def __str__(self) -> str:
         if self.owned:
             word = "owned"
+        elif self.mark_shown and self.restored_layer is not None:
+            word = f"consistent with the last layer of {self.restored_layer} put back"
         elif self.mark_shown:
             word = f"consistent with the answers recorded in {self.recorded_by}"
         else:
@@ -107,6 +113,7 @@ def verify(
     preprocessing_choices: int = 1,
     recorded_by: str | None = None,
     attested_by: str | None = None,
+    restored_layer: str | None = None,
 ) -> Verdict:
     """Judge a measurement: steps 7 to 9.
 
@@ -120,6 +127,8 @@ def verify(
             or the transcript fixed it.
         recorded_by: Where the answers were recorded, if the program did not question the suspect itself.
         attested_by: Who attests to have put those questions to the suspect in person.
+        restored_layer: The owner's model whose last layer was put back on the suspect; such a verdict never
+            stands on its own.
 
     Returns:
         The verdict.
@@ -154,7 +163,7 @@ def verify(
     else:
         payoffs = [question.payoff for question in measurement.questions]
         tail = 1 / sequential_evidence(payoffs, key.transcript.experiment.mixture)
-    return Verdict(measurement, chance, tail, tuple(paid), recorded_by, attested_by)
+    return Verdict(measurement, chance, tail, tuple(paid), recorded_by, attested_by, restored_layer)
 
 
 def penalties(method_count: int, *, looks: int = 1, preprocessing_choices: int = 1) -> list[Penalty]:
