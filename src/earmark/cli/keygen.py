@@ -1,6 +1,7 @@
 """The command ``earmark keygen``."""
 
 import getpass
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,8 +16,10 @@ from earmark.cli.passphrase import (
     PassphraseFile,
     passphrase,
 )
+from earmark.cli.trigger_sources import sampler_from
 
 if TYPE_CHECKING:
+    from earmark.data import ClassificationData
     from earmark.keys import MarkingKey, Task
 
 _CLASSES_LIMIT_BYTES = 16 << 20
@@ -41,6 +44,13 @@ def keygen(
         Path | None, typer.Option(help="With --input: a text file with one class name a line, in order.")
     ] = None,
     triggers: Annotated[int, typer.Option(min=1, help="Triggers in each set.")] = DEFAULT_TRIGGERS,
+    triggers_from: Annotated[
+        str,
+        typer.Option(
+            help="What the triggers are: abstract, noise, noise:gaussian, folder:PATH (your own pictures), "
+            "in-distribution:DATA (its test part) or in-distribution:folder:PATH#PART (the folder PATH/PART)."
+        ),
+    ] = "abstract",
     sets: Annotated[int, typer.Option(min=1, help="Trigger sets; each can be opened once.")] = 1,
     survival: Annotated[
         float, typer.Option(help="Planned share of triggers that still match after attacks.")
@@ -54,14 +64,25 @@ def keygen(
 
     Each set must reach the threshold alone at the planned survival; fewer triggers are refused.
 
+    Triggers are drawn from secrets, of abstract pictures, noise, your own pictures or held-out data; no
+    two are nearly alike. Your own pictures are taken whole, each at most once. When to use what:
+    docs/how-to/choose-triggers.md.
+
     Example: earmark keygen --owner owner.key --data digits --triggers 100 --sets 1 -o acme
+
+    Example: earmark keygen --data digits --triggers-from folder:my-pictures -o acme
+
+    Example: earmark keygen --data folder:birds --triggers-from in-distribution:folder:birds#held-out -o acme
     """
     from fractions import Fraction
+    from functools import cache
 
     output = Output(quiet, as_json)
     paths = keys.key_paths(out)
     keys.refuse_existing(paths.key, paths.verification_key, paths.journal)
-    task = _task(data, input_shape, classes, output)
+    load = cache(lambda name: _load(name, output))
+    task = _task(data, input_shape, classes, load)
+    sampler = sampler_from(triggers_from, task, load, output)
     secret = passphrase(paths.key.name, passphrase_file, (VARIABLE,), new=True)
     if owner is None:
         keys.refuse_existing(paths.owner)
@@ -75,12 +96,11 @@ def keygen(
         owner_key = keys.read_owner(owner, owner_passphrase_file)
     with output.progress("making triggers") as on_progress:
         from earmark.keys import keygen as generate
-        from earmark.triggers.abstract import AbstractSampler
 
         key = generate(
             owner_key,
             task,
-            AbstractSampler(),
+            sampler,
             triggers_per_set=triggers,
             set_count=sets,
             survival=Fraction(survival).limit_denominator(10_000),
@@ -93,18 +113,28 @@ def keygen(
     output.result(_words(paths, key), _facts(paths, key))
 
 
-def _task(data: str | None, input_shape: str | None, classes: Path | None, output: Output) -> "Task":
+def _load(name: str, output: Output) -> "ClassificationData":
+    from earmark.data import load_data
+
+    with output.progress("reading data") as on_progress:
+        return load_data(name, on_progress=on_progress)
+
+
+def _task(
+    data: str | None,
+    input_shape: str | None,
+    classes: Path | None,
+    load: "Callable[[str], ClassificationData]",
+) -> "Task":
     from earmark.keys import Task
     from earmark.triggers import kind_named
 
     if data is not None:
         if input_shape is not None or classes is not None:
             raise ValueError("give --data, or --input with --classes, not both")
-        from earmark.data import load_data
         from earmark.triggers.image import ImageGeometry
 
-        with output.progress("reading data") as on_progress:
-            loaded = load_data(data, on_progress=on_progress)
+        loaded = load(data)
         return Task(ImageGeometry(*loaded.input_shape), loaded.class_names)
     if input_shape is None or classes is None:
         raise ValueError("give --data, or --input with --classes")

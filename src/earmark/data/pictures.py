@@ -20,6 +20,7 @@ _FILES_LIMIT = 1 << 20
 _DECODING_ERRORS = (
     OSError, ValueError, SyntaxError, TypeError, KeyError, IndexError, AttributeError, OverflowError,
     ZeroDivisionError, struct.error, Image.DecompressionBombError,
+    Image.DecompressionBombWarning,  # where warnings are errors
 )  # fmt: skip
 
 
@@ -36,10 +37,10 @@ def open_picture(path: Path) -> Image.Image:
         FormatError: It is none of these, broken, or too large.
     """
     try:
-        picture = Image.open(path, formats=_FORMATS)
-        if picture.width * picture.height > _PIXEL_LIMIT:
-            raise FormatError(f"{path} has more than {_PIXEL_LIMIT} pixels")
-        picture.load()
+        with Image.open(path, formats=_FORMATS) as picture:
+            if picture.width * picture.height > _PIXEL_LIMIT:
+                raise FormatError(f"{path} has more than {_PIXEL_LIMIT} pixels")
+            picture.load()
     except _DECODING_ERRORS as error:
         raise FormatError(f"{path} is not a readable picture: {error}") from error
     return picture
