@@ -127,24 +127,41 @@ def read(data: bytes) -> Contents:
     """
     if len(data) > SIZE_LIMIT_BYTES:
         raise JournalError(f"the journal is larger than {SIZE_LIMIT_BYTES} bytes")
-    first, *lines = data.split(b"\n")
+    first, line_feed, rest = data.partition(b"\n")
     root = _read_first(first)
-    if not lines:
+    if not line_feed:
         raise JournalError("the journal's first line is cut off; restore it from a copy")
-    if lines.pop():  # what stands after the last line feed
+    return read_more(Contents(root, (), _link(first)), rest)
+
+
+def read_more(contents: Contents, data: bytes) -> Contents:
+    """Read lines that were appended, and check that the chain goes on.
+
+    Args:
+        contents: What stands before them.
+        data: Their bytes.
+
+    Returns:
+        All contents.
+
+    Raises:
+        JournalError: As ``read``.
+    """
+    *lines, rest = data.split(b"\n")
+    before = len(contents.entries)
+    if rest:  # what stands after the last line feed
         raise JournalError(
-            f"the journal's entry {len(lines) + 1} is cut off: writing it was interrupted, so what it would "
-            "record was not done; keep a copy, then remove the unfinished last line"
+            f"the journal's entry {before + len(lines) + 1} is cut off: writing it was interrupted, so what "
+            "it would record was not done; keep a copy, then remove the unfinished last line"
         )
-    entries = []
-    head = _link(first)
-    for number, line in enumerate(lines, 1):
+    entries, head = [], contents.head
+    for number, line in enumerate(lines, before + 1):
         try:
             entries.append(_read_entry(line, number, head))
         except FormatError as error:
             raise JournalError(f"the journal's entry {number} was altered or damaged: {error}") from error
         head = _link(line)
-    return Contents(root, tuple(entries), head)
+    return Contents(contents.root, (*contents.entries, *entries), head)
 
 
 @dataclass(slots=True)
