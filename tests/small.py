@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from earmark.data import ClassificationData, load_data
-from earmark.keys import MarkingKey, OwnerKey, SetId, Task, keygen
+from earmark.keys import MarkingKey, OwnerKey, SetId, Task, keygen, random_labels
 from earmark.triggers.abstract import AbstractSampler
 from earmark.triggers.image import ImageGeometry
 
@@ -14,7 +14,7 @@ ONLY_SET = SetId(0, 0)
 DIGITS = tuple(str(digit) for digit in range(10))
 
 
-def new_key(seed: int = 0, *, triggers: int = 100, sets: int = 1) -> MarkingKey:
+def new_key(seed: int = 0, *, triggers: int = 100, sets: int = 1, choose_labels=None) -> MarkingKey:
     """A real key for 8x8 grey pictures in 10 classes, reproducible."""
     randomness = np.random.default_rng(seed)
     return keygen(
@@ -23,8 +23,15 @@ def new_key(seed: int = 0, *, triggers: int = 100, sets: int = 1) -> MarkingKey:
         AbstractSampler(),
         triggers_per_set=triggers,
         set_count=sets,
+        choose_labels=choose_labels,
         random_bytes=randomness.bytes,
     )
+
+
+@cache
+def chosen_key() -> MarkingKey:
+    """A key as in the paper: its owner chose the labels."""
+    return new_key(choose_labels=random_labels(10, np.random.default_rng(1).bytes))
 
 
 @cache

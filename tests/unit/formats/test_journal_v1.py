@@ -11,8 +11,11 @@ from earmark.commitment import digest
 from earmark.commitment.canonical import canonical_json
 from earmark.errors import EarmarkError, JournalError, UnsupportedVersionError
 from earmark.formats import journal_lines_v1, journal_v1
+from earmark.formats.answers_v1 import questions_id
 from earmark.formats.journal_v1 import Journal
 from earmark.keys import SetId
+from earmark.suspects import Miss
+from earmark.verification import Reply
 from vectors.tiny_key import tiny_key
 
 KEY = tiny_key().verification_key
@@ -415,3 +418,92 @@ def test_a_journal_that_cannot_be_locked_is_refused(journal, monkeypatch, error)
     monkeypatch.setattr(FileLock, "acquire", acquire)
     with pytest.raises(JournalError, match="cannot be locked"):
         journal.exposed_sets()
+
+
+# Questions put one by one
+
+
+def asked(place=0, suspect="api"):
+    return {"kind": "asked", "suspect": suspect, "set": [0, 0], "place": place}
+
+
+def replied(place=0, output=3, weights=None, suspect="api"):
+    return {**asked(place, suspect), "kind": "replied", "output": output, "weights": weights}
+
+
+def test_questions_and_answers_are_read_back(path, journal):
+    journal.record_asked("api", FIRST, 5)
+    assert journal.replies("api") == {(FIRST, 5): None}
+    journal.record_reply("api", FIRST, 5, Reply(7, (1 << 31, 1 << 30)))
+    journal.record_asked("api", FIRST, 2)
+    journal.record_reply("api", FIRST, 2, Reply(Miss.REFUSED))
+    journal.record_asked("api", SECOND, 2)
+    expected = {(FIRST, 5): Reply(7, (1 << 31, 1 << 30)), (FIRST, 2): Reply(Miss.REFUSED), (SECOND, 2): None}
+    assert journal.replies("api") == expected
+    assert Journal(path, ROOT).replies("api") == expected
+    assert journal.replies("another") == {}
+
+
+def test_a_question_is_put_once_and_answered_once(journal):
+    with pytest.raises(JournalError, match="never put"):
+        journal.record_reply("api", FIRST, 0, Reply(1))
+    journal.record_asked("api", FIRST, 0)
+    with pytest.raises(JournalError, match="was put before"):
+        journal.record_asked("api", FIRST, 0)
+    journal.record_reply("api", FIRST, 0, Reply(1))
+    for reply in (Reply(1), Reply(2), Reply(Miss.ERROR)):
+        with pytest.raises(JournalError, match="the first answers count"):
+            journal.record_reply("api", FIRST, 0, reply)
+    journal.record_asked("another", FIRST, 0)
+    assert journal.replies("api") == {(FIRST, 0): Reply(1)}
+
+
+def test_a_set_is_shown_to_one_suspect_only(journal):
+    journal.show_set(FIRST, "api", SETS)
+    journal.show_set(FIRST, "api", SETS)
+    assert journal.head[0] == 1
+    assert journal.sets_shown_to("api") == journal.exposed_sets() == {FIRST}
+    assert journal.sets_shown_to("another") == frozenset()
+    with pytest.raises(JournalError, match="exposed or opened before"):
+        journal.show_set(FIRST, "another", SETS)
+    with pytest.raises(JournalError, match="comes before"):
+        journal.show_set(THIRD, "another", SETS)
+
+
+def test_a_set_shown_by_hand_is_not_asked_again_by_the_program(journal):
+    journal.expose(FIRST, "api", questions_id(ROOT, FIRST), SETS)
+    assert journal.sets_shown_to("api") == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("entries", "message"),
+    [
+        ([replied()], "never put"),
+        ([asked(), asked()], "was put before"),
+        ([asked(), replied(), replied(output=4)], "answered before"),
+        ([asked(), replied(output=-1)], "neither a class nor a known reason"),
+        ([asked(), replied(output="bored")], "neither a class nor a known reason"),
+        ([asked(), replied(output=True)], "neither a class nor a known reason"),
+        ([asked(), replied(output=1 << 16)], "neither a class nor a known reason"),
+        ([asked(), replied(weights=[1 << 32, 1])], "more than 1"),
+        ([asked(), replied(weights=[-1])], "not multiples"),
+        ([asked(), replied(weights=[0.5])], "not multiples|canonical"),
+        ([asked(), replied(weights={"0": 1})], "not multiples"),
+        ([asked(place=-1)], "place"),
+    ],
+)
+def test_a_journal_whose_questions_break_a_rule_is_refused(path, entries, message):
+    path.write_bytes(chained(*entries))
+    with pytest.raises(JournalError, match=message):
+        Journal(path, ROOT)
+
+
+def test_lines_of_other_processes_are_seen_and_changed_ones_refused(path, journal):
+    other = Journal(path, ROOT, lambda: NOON)
+    journal.record_asked("api", FIRST, 0)
+    other.record_asked("api", FIRST, 1)
+    journal.record_reply("api", FIRST, 0, Reply(4))
+    assert set(other.replies("api")) == {(FIRST, 0), (FIRST, 1)}
+    path.write_bytes(path.read_bytes().replace(b'"place":1', b'"place":9'))
+    with pytest.raises(JournalError, match="the chain is broken"):
+        journal.record_asked("api", FIRST, 2)
