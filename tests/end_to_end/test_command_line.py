@@ -1,7 +1,5 @@
 """The commands as a person types them: real data, real files, real processes."""
 
-import contextlib
-import io
 import json
 import os
 import re
@@ -9,72 +7,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from unittest.mock import patch
 
 import pytest
 
-from earmark.cli import main
-
-PASSPHRASE = {"EARMARK_PASSPHRASE": "correct horse", "OMP_NUM_THREADS": "2"}
-
-
-def earmark(*arguments, cwd, code=0, env=None):
-    """Run a command in this process: the same code, without importing PyTorch a hundred times."""
-    out, err = io.StringIO(), io.StringIO()
-    with (
-        patch.dict(os.environ, {**PASSPHRASE, **(env or {})}),
-        contextlib.chdir(cwd),
-        contextlib.redirect_stdout(out),
-        contextlib.redirect_stderr(err),
-        pytest.raises(SystemExit) as ended,
-    ):
-        main([str(argument) for argument in arguments])
-    found = ended.value.code or 0
-    return checked(subprocess.CompletedProcess(arguments, found, out.getvalue(), err.getvalue()), code)
-
-
-def earmark_process(*arguments, cwd, code=0):
-    """Run a command as a process of its own."""
-    command = [sys.executable, "-m", "earmark", *map(str, arguments)]
-    environment = {**os.environ, **PASSPHRASE}
-    result = subprocess.run(
-        command,
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        stdin=subprocess.DEVNULL,
-        check=False,
-    )
-    return checked(result, code)
-
-
-def checked(result, code):
-    assert result.returncode == code, f"{result.args}: {result.returncode}\n{result.stdout}\n{result.stderr}"
-    assert "Traceback" not in result.stderr
-    return result
-
-
-def one_line_error(result):
-    lines = [line for line in result.stderr.splitlines() if line.startswith("earmark: error: ")]
-    assert len(lines) == 1, result.stderr
-    return lines[0]
-
-
-@pytest.fixture(scope="module")
-def story(tmp_path_factory):
-    """A key, a clean model and a marked one, made by the commands."""
-    folder = tmp_path_factory.mktemp("story")
-    earmark("owner", "new", "-o", "owner.key", "--name", "Acme Research", cwd=folder)
-    earmark(
-        "keygen", "--owner", "owner.key", "--data", "digits", "--triggers", "100", "--sets", "2", "-o", "acme",
-        cwd=folder,
-    )  # fmt: skip
-    small = ("--model", "digits-cnn", "--data", "digits", "--epochs", "8")
-    earmark("train", *small, "-o", "clean.safetensors", cwd=folder)
-    earmark("mark", "--key", "acme.key", *small, "-o", "marked.safetensors", cwd=folder)
-    return folder
+from end_to_end.commands import PASSPHRASE, earmark, earmark_process, one_line_error
 
 
 def test_the_files_have_the_names_and_modes_that_were_promised(story):

@@ -55,6 +55,13 @@ def keygen(
     survival: Annotated[
         float, typer.Option(help="Planned share of triggers that still match after attacks.")
     ] = 0.7,
+    labels: Annotated[
+        str,
+        typer.Option(
+            help="derived from the commitment; or chosen at random and committed one by one, as in the "
+            "paper: then only --rule paper judges the key."
+        ),
+    ] = "derived",
     passphrase_file: PassphraseFile = None,
     owner_passphrase_file: OwnerPassphraseFile = None,
     quiet: Quiet = False,
@@ -77,6 +84,8 @@ def keygen(
     from fractions import Fraction
     from functools import cache
 
+    if labels not in ("derived", "chosen"):
+        raise ValueError(f"--labels is derived or chosen, not {labels!r}")
     output = Output(quiet, as_json)
     paths = keys.key_paths(out)
     keys.refuse_existing(paths.key, paths.verification_key, paths.journal)
@@ -96,6 +105,7 @@ def keygen(
         owner_key = keys.read_owner(owner, owner_passphrase_file)
     with output.progress("making triggers") as on_progress:
         from earmark.keys import keygen as generate
+        from earmark.keys import random_labels
 
         key = generate(
             owner_key,
@@ -104,6 +114,7 @@ def keygen(
             triggers_per_set=triggers,
             set_count=sets,
             survival=Fraction(survival).limit_denominator(10_000),
+            choose_labels=random_labels(len(task.class_names)) if labels == "chosen" else None,
             on_trigger=lambda done: on_progress(done, triggers * sets),
         )
     if owner is None:
@@ -168,9 +179,16 @@ def _words(paths: keys.KeyPaths, key: "MarkingKey") -> str:
         "secret\n"
         f"{paths.verification_key}: verification key; publish it before the model\n"
         f"{paths.journal}: journal; keep it beside the key\n"
-        f"A set shows the mark with {facts['threshold']} of {facts['triggers_per_set']} matches. "
-        f"Root {facts['root']}"
+        f"{_worth(facts)} Root {facts['root']}"
     )
+
+
+def _worth(facts: "dict[str, object]") -> str:
+    if facts["labels"] == "chosen":
+        return (
+            "Its labels were chosen, so that only the paper's rule judges it, which shows nothing on its own."
+        )
+    return f"A set shows the mark with {facts['threshold']} of {facts['triggers_per_set']} matches."
 
 
 def _facts(paths: keys.KeyPaths, key: "MarkingKey") -> "dict[str, object]":
@@ -184,6 +202,7 @@ def _facts(paths: keys.KeyPaths, key: "MarkingKey") -> "dict[str, object]":
         "verification_key": str(paths.verification_key),
         "journal": str(paths.journal),
         "root": key.transcript.root.hex(),
+        "labels": key.transcript.labels["rule"],
         "sets": len(stratum.set_roots),
         "triggers_per_set": stratum.triggers_per_set,
         "threshold": match_threshold(stratum.triggers_per_set, Fraction(1, key.transcript.class_count)),

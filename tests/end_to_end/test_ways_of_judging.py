@@ -1,0 +1,145 @@
+"""Label maps, statistics, the paper's rule and the owner's layer, by the commands."""
+
+import json
+import re
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from earmark.models.weights import load_weights, save_weights
+from end_to_end.commands import earmark, one_line_error
+
+
+@pytest.fixture
+def case(story, tmp_path):
+    """A folder of its own, because the journal remembers."""
+    for name in ("acme.key", "acme.vk.json", "acme.journal", "marked.safetensors"):
+        shutil.copy(story / name, tmp_path / name)
+    return tmp_path
+
+
+def verify(folder, *options, suspect="marked.safetensors", code=0):
+    result = earmark("verify", "--key", "acme.key", suspect, *options, "--json", "-q", cwd=folder, code=code)
+    return json.loads(result.stdout)
+
+
+def renamed(folder, names, order):
+    """The marked model with other class names and its outputs in another order, as a thief would do it."""
+    model = load_weights(folder / "marked.safetensors")
+    last = [part for part in model.module.modules() if isinstance(part, nn.Linear)][-1]
+    with torch.no_grad():
+        last.weight.copy_(last.weight[order].clone())
+        last.bias.copy_(last.bias[order].clone())
+    description = replace(model.description, class_names=tuple(names))
+    save_weights(folder / "renamed.safetensors", model.module, description)
+    return "renamed.safetensors"
+
+
+ORDER = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]
+
+
+@pytest.mark.parametrize("statistic", ["sequential", "probabilities"])
+def test_a_sequential_verdict_asks_only_as_much_as_it_needs(case, statistic):
+    value = verify(case, "--statistic", statistic, "--report", "report.html")
+    assert value["owned"] is True
+    assert 45 <= value["questions"] < 60
+    assert value["rule"]["statistic"] == statistic
+    assert "gambler" in (case / "report.html").read_text()
+
+
+def test_classes_in_another_order_are_found_by_every_map_but_the_order(case):
+    suspect = renamed(case, [f"class {number}" for number in range(10)], ORDER)
+    assert verify(case, suspect=suspect, code=1)["owned"] is False
+    for options, name in (
+        (["--label-map", "split"], "split"),
+        (["--label-map", "best"], "best"),
+        (["--label-map", "data", "--data", "digits"], "from clean data"),
+    ):
+        value = verify(case, *options, suspect=suspect)
+        assert value["owned"] is True
+        assert value["suspect"]["label_map"] == name
+    assert value["suspect"]["method_count"] == 4
+    assert {"grinding", "looking", "methods"} == {penalty["name"] for penalty in value["penalties"]}
+
+
+def test_permuted_names_do_not_hide_the_mark(case):
+    suspect = renamed(case, [str(number) for number in ORDER[::-1]], list(range(10)))
+    assert verify(case, suspect=suspect, code=1)["suspect"]["label_map"] == "by name"
+    value = verify(case, "--label-map", "best", suspect=suspect)
+    assert value["owned"] is True
+    assert value["penalties"][-1]["name"] == "label map"
+    assert int(value["penalties"][-1]["alternatives"], 16) == 3_628_800
+
+
+def with_new_layer(folder, class_count):
+    """The marked model with another last layer, as after a move to another task."""
+    model = load_weights(folder / "marked.safetensors")
+    name, last = [(n, part) for n, part in model.module.named_modules() if isinstance(part, nn.Linear)][-1]
+    parent, _, child = name.rpartition(".")
+    torch.manual_seed(0)
+    setattr(model.module.get_submodule(parent), child, nn.Linear(last.in_features, class_count))
+    names = tuple(f"other {number}" for number in range(class_count))
+    save_weights(folder / "moved.safetensors", model.module, replace(model.description, class_names=names))
+    return "moved.safetensors"
+
+
+def test_a_replaced_layer_is_put_back_under_its_own_name_and_never_counts_alone(case):
+    suspect = with_new_layer(case, 10)
+    assert verify(case, suspect=suspect, code=1)["mark_shown"] is False
+    value = verify(case, "--owner-layer", "marked.safetensors", "--report", "r.html", suspect=suspect, code=1)
+    assert (value["mark_shown"], value["owned"]) == (True, False)
+    assert value["verdict"] == "consistent with the last layer of marked.safetensors put back"
+    assert "can be fitted to any labels" in (case / "r.html").read_text()
+
+
+def test_another_number_of_classes_needs_a_choice(case):
+    suspect = with_new_layer(case, 7)
+    result = earmark("verify", "--key", "acme.key", suspect, cwd=case, code=1)
+    assert "step 4: the suspect has 7 classes, the key 10" in one_line_error(result)
+    assert verify(case, "--label-map", "best", suspect=suspect, code=1)["chance"]["denominator"] == "0x5"
+
+
+def test_the_papers_rule_never_exits_zero(case):
+    paper = ("--rule", "paper", "--epsilon", "0.06")
+    value = verify(case, *paper, "--attested-wrong-by", "Ann", code=1)
+    assert (value["accepted"], value["owned"], value["labels"]) == (True, False, "derived")
+    rows = [f"0,{number},{place}," for number in (0, 1) for place in range(100)]
+    (case / "truth.csv").write_text("\n".join(["stratum,set,place,class", *rows]) + "\n")
+    assert verify(case, *paper, "--ground-truth", "truth.csv", code=1)["ground_truth_by"] == "truth.csv"
+
+
+def test_a_key_with_chosen_labels_is_judged_by_the_papers_rule_only(case):
+    earmark("keygen", "--data", "digits", "--labels", "chosen", "-o", "paper", cwd=case)
+    assert re.search(r"^labels +chosen$", earmark("inspect", "paper.vk.json", cwd=case).stdout, re.MULTILINE)
+    result = earmark("verify", "--key", "paper.key", "marked.safetensors", cwd=case, code=1)
+    assert "step 3: the owner of this key chose its labels" in one_line_error(result)
+    options = ("--rule", "paper", "--epsilon", "0.06", "--attested-wrong-by", "Ann", "--json", "-q")
+    refused = earmark("verify", "--key", "paper.key", "marked.safetensors", *options, cwd=case, code=1)
+    assert json.loads(refused.stdout)["refused_by_step"] == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--rule", "mine"], "--rule is exact or paper"),
+        (["--rule", "paper"], "needs --epsilon"),
+        (["--rule", "paper", "--epsilon", "0.1"], "needs the ground truth"),
+        (["--rule", "paper", "--epsilon", "a", "--attested-wrong-by", "A"], "--epsilon is a number"),
+        (["--rule", "paper", "--epsilon", "1/0", "--attested-wrong-by", "A"], "--epsilon is a number"),
+        (["--epsilon", "0.1"], "go with --rule paper"),
+        (["--label-map", "data"], "needs --data"),
+        (["--label-map", "any"], "unknown label map"),
+        (["--statistic", "mean"], "unknown statistic"),
+        (["--statistic", "sequential", "--label-map", "best"], "fixed statistic only"),
+        (["--owner-layer", "none.safetensors"], "none.safetensors"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_before_anything_is_asked(case, options, message):
+    before = (case / "acme.journal").read_bytes()
+    code = 3 if "--owner-layer" in options else 2
+    result = earmark("verify", "--key", "acme.key", "marked.safetensors", *options, cwd=case, code=code)
+    assert message in one_line_error(result)
+    assert (case / "acme.journal").read_bytes() == before
