@@ -14,6 +14,7 @@ import torch
 import earmark
 
 RESULTS = Path(__file__).parent / "results"
+IMAGES = Path(__file__).parents[1] / "docs" / "images"
 Z95 = 1.959963984540054
 
 
