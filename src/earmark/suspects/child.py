@@ -13,7 +13,7 @@ from types import TracebackType
 
 import earmark
 from earmark.errors import SuspectError
-from earmark.suspects.onnx_child import FRAME
+from earmark.suspects.frames import FRAME
 
 # -I -S: neither the environment, nor the working folder, nor .pth files decide what the child imports.
 _START = "import sys; sys.path[:0] = sys.argv[2:]; from earmark.suspects.{module} import main; main()"

@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from earmark.errors import FormatError
+from earmark.suspects.frames import METADATA_LIMIT_BYTES
 
 DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
-METADATA_LIMIT_BYTES = 8 << 20
 _NESTING_LIMIT = 64
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIXED_SIZES = {_FIXED64: 8, _FIXED32: 4}

@@ -1,30 +1,47 @@
-"""Weights in safetensors as a suspect: architecture, classes and preprocessing from their metadata."""
+"""Weights in safetensors as a suspect: architecture, classes and preprocessing from their metadata.
 
-from collections.abc import Callable, Sequence
+The transcript's preprocessing is never used for them: weights without a description cannot be loaded at
+all, and a description always holds a preprocessing.
+"""
+
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from earmark.errors import FormatError, SuspectError
 from earmark.models.prediction import predict_scores
 from earmark.models.preprocessing import Preprocessing
 from earmark.models.weights import LoadedModel, load_weights
-from earmark.suspects.protocol import Answer, top_answers
+from earmark.suspects.deadline import QUESTION_SECONDS, within
+from earmark.suspects.scoring import AnswersFromScores, Said
+
+_BATCH_LIMIT = 64
 
 
-class TorchSuspect:
+class TorchSuspect(AnswersFromScores):
     """A PyTorch network with its description.
 
     Args:
         model: The network, its description and the digest of its file.
         name: In words.
         preprocessing: In place of the description's, picked by the checker and paid for; or None.
+        question_seconds: For each question.
     """
 
-    def __init__(self, model: LoadedModel, name: str, preprocessing: Preprocessing | None = None) -> None:
+    def __init__(
+        self,
+        model: LoadedModel,
+        name: str,
+        preprocessing: Preprocessing | None = None,
+        *,
+        question_seconds: float = QUESTION_SECONDS,
+    ) -> None:
         self._model = model
         self._preprocessing = preprocessing or model.description.preprocessing
+        self._question_seconds = question_seconds
         source = "picked by the checker" if preprocessing else "from the suspect's own metadata"
         self.name = name
         self.identity = f"sha256:{model.digest}"
@@ -32,19 +49,19 @@ class TorchSuspect:
         self.class_count = len(model.description.class_names)
         self.preprocessing = f"{source}: {self._preprocessing}"
 
-    def answer(
-        self, inputs: Sequence[Any], on_answer: Callable[[int], None] = lambda count: None
-    ) -> list[Answer]:
-        """Answer questions from the network's highest score."""
+    def _question(self, inputs: Sequence[Any]) -> Iterator[Said]:
+        for start in range(0, len(inputs), _BATCH_LIMIT):
+            batch = inputs[start : start + _BATCH_LIMIT]
+            yield from within(self._question_seconds * len(batch), self.name, lambda: self._scores(batch))  # noqa: B023 - called before the next turn
+
+    def _scores(self, batch: Sequence[Any]) -> npt.NDArray[np.float32]:
         try:
-            scores = predict_scores(
-                self._model.module, np.stack(inputs), self._preprocessing, on_batch=on_answer
-            )
+            scores = predict_scores(self._model.module, np.stack(batch), self._preprocessing)
         except (RuntimeError, ValueError, IndexError) as error:
             raise SuspectError(f"{self.name} cannot read inputs of this shape: {error}") from error
         if scores.ndim != 2 or scores.shape[1] != self.class_count:
             raise FormatError(f"{self.name} does not answer with one score for each of its classes")
-        return top_answers(scores)
+        return scores
 
 
 def open_weights(

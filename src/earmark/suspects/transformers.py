@@ -1,6 +1,6 @@
 """Hugging Face image-classification folders as suspects, with their own image processor."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,14 @@ from earmark.models.hf import (
 )
 from earmark.models.hf_folder import PROCESSOR, one_line, read_folder, shown_name
 from earmark.models.preprocessing import Preprocessing
-from earmark.suspects.protocol import Answer, top_answers
+from earmark.suspects.deadline import QUESTION_SECONDS, within
+from earmark.suspects.scoring import AnswersFromScores, Said
 
 _BATCH_LIMIT = 32
 _BATCH_LIMIT_BYTES = 64 << 20
 
 
-class TransformersSuspect:
+class TransformersSuspect(AnswersFromScores):
     """A Hugging Face classifier with its image processor.
 
     Args:
@@ -68,27 +69,25 @@ class TransformersSuspect:
                 "one of the catalogue with --preprocessing NAME (the choice is paid for)"
             )
 
-    def answer(
-        self, inputs: Sequence[Any], on_answer: Callable[[int], None] = lambda count: None
-    ) -> list[Answer]:
-        """Answer questions from the highest score.
+    def _question(self, inputs: Sequence[Any]) -> Iterator[Said]:
+        done = 0
+        while done < len(inputs):
+            rest = inputs[done : done + _BATCH_LIMIT]
+            scores = within(QUESTION_SECONDS * len(rest), self.name, lambda: self._scores(rest))  # noqa: B023 - called before the next turn
+            done += len(scores)
+            yield from scores
 
-        Raises:
-            SuspectError: It cannot read inputs of this shape.
-        """
-        answers: list[Answer] = []
-        while len(answers) < len(inputs):
-            try:
-                with torch.inference_mode(), quiet_transformers():
-                    batch = self._prepared(inputs[len(answers) : len(answers) + _BATCH_LIMIT])
-                    scores = self._module(torch.from_numpy(batch)).float().numpy()
-            except Exception as error:  # whatever its image processor or network stumbles over
-                raise SuspectError(f"{self.name} cannot read its inputs: {one_line(error)}") from error
-            if scores.shape != (len(batch), self.class_count):
-                raise FormatError(f"{self.name} does not answer with one score for each of its classes")
-            answers += top_answers(scores)
-            on_answer(len(answers))
-        return answers
+    def _scores(self, inputs: Sequence[Any]) -> npt.NDArray[np.float32]:
+        """Return the scores of the first of these inputs, as many as memory allows."""
+        try:
+            with torch.inference_mode(), quiet_transformers():
+                batch = self._prepared(inputs)
+                scores: npt.NDArray[np.float32] = self._module(torch.from_numpy(batch)).float().numpy()
+        except Exception as error:  # whatever its image processor or network stumbles over
+            raise SuspectError(f"{self.name} cannot read its inputs: {one_line(error)}") from error
+        if scores.shape != (len(batch), self.class_count):
+            raise FormatError(f"{self.name} does not answer with one score for each of its classes")
+        return scores
 
     def _prepared(self, inputs: Sequence[Any]) -> npt.NDArray[np.float32]:
         """Return the first of these inputs as the network reads them, as many as memory allows."""

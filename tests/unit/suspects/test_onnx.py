@@ -4,7 +4,7 @@ import pytest
 from earmark.errors import FormatError, SuspectError
 from earmark.models.description import METADATA_KEY
 from earmark.models.preprocessing import Preprocessing, catalogue, for_channels
-from earmark.suspects import Miss, onnx_child
+from earmark.suspects import Miss, frames
 from earmark.suspects.onnx import OnnxSuspect
 from earmark.suspects.opening import open_suspect
 from small_models import NAMES, description, linear_onnx, onnx_file, questions
@@ -25,7 +25,7 @@ def weight():
 
 
 def test_the_child_knows_the_metadata_key_without_importing_the_models():
-    assert onnx_child._METADATA_KEY == METADATA_KEY
+    assert frames.METADATA_KEY == METADATA_KEY
 
 
 def test_the_answers_are_the_models(tmp_path, weight):
@@ -120,8 +120,9 @@ def test_a_question_that_fails_is_a_miss_and_the_next_is_answered(tmp_path, weig
     dark = [np.zeros((8, 8, 1), np.uint8), np.full((8, 8, 1), 200, np.uint8), np.zeros((8, 8, 1), np.uint8)]
     answers = suspect.answer(dark)
     assert answers == [Miss.TIE, Miss.ERROR, Miss.TIE]
+    assert suspect.answer([dark[1]]) == [Miss.ERROR], "it has answered before: one failure is one miss"
     with pytest.raises(SuspectError, match="answers nothing"):
-        suspect.answer([dark[1]])
+        OnnxSuspect(tmp_path / "m.onnx", preprocessing=RAW).answer([dark[1]])
 
 
 def test_questions_of_another_size_than_the_models_are_refused_with_both_sizes(tmp_path):
