@@ -25,8 +25,8 @@ def weights(probabilities: Sequence[float], temperature: str = "1") -> tuple[int
         One weight for each class, rounded down; or a miss if the numbers are no probabilities.
 
     Example:
-        >>> [weight / 2**32 for weight in weights([1.0, 3.0])]
-        [0.25, 0.75]
+        >>> [weight / 2**32 for weight in weights([2.0, 1.0, 1.0])]
+        [0.5, 0.25, 0.25]
         >>> weights([1.0, float("nan")])
         <Miss.NOT_A_NUMBER: 'not a number'>
     """

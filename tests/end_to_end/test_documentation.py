@@ -1,0 +1,184 @@
+"""Whatever a page tells its reader to do works, and prints what the page says.
+
+The tutorial is read first. Every other page begins with a copy of the folder in which the tutorial ended.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+import zlib
+from functools import cache
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch.utils.data import DataLoader, TensorDataset
+
+import earmark
+from earmark.marking.recipes import count_matches
+from earmark.models.preprocessing import for_channels
+from earmark.models.table import build, describe
+from end_to_end.documentation import LANGUAGES, ROOT, Reader, blocks_of, outside_of_blocks
+from small import digits, new_key
+
+TUTORIAL = ROOT / "docs/tutorial.md"
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
+PASSPHRASE = {"EARMARK_PASSPHRASE": "correct horse"}
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+def own_loop():
+    """What somebody has who trains with a loop of their own."""
+    preprocess = for_channels(1)
+    description = describe("digits-cnn", (8, 8, 1), digits().class_names, 8)
+    torch.manual_seed(0)
+    model = build(description)
+    inputs = torch.from_numpy(preprocess(digits().train.images[:]))
+    data = TensorDataset(inputs, torch.from_numpy(digits().train.labels))
+    return {
+        "torch": torch,
+        "key": new_key(),
+        "passphrase": PASSPHRASE["EARMARK_PASSPHRASE"],
+        "model": model,
+        "epochs": 3,
+        "class_names": digits().class_names,
+        "optimizer": torch.optim.AdamW(model.parameters(), lr=0.003),
+        "transform": lambda pixels: torch.from_numpy(preprocess(pixels[None])[0]),
+        "loader": DataLoader(data, batch_size=32),
+        "preprocess": preprocess,
+    }
+
+
+def a_service():
+    """Somebody's page that answers one picture at a time."""
+
+    @cache
+    def suspect():
+        return earmark.open_suspect("marked.safetensors")
+
+    def ask(picture):
+        (answer,) = suspect().answer([np.asarray(Image.open(picture))[:, :, None]])
+        return suspect().class_names[answer]
+
+    return {"ask": ask}
+
+
+TAKEN_FOR_GRANTED = {
+    "README.md": own_loop,
+    "docs/how-to/mark-in-your-own-loop.md": own_loop,
+    "docs/how-to/question-by-hand.md": a_service,
+}
+
+
+@pytest.fixture(scope="session")
+def told(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tutorial")
+    Reader(folder).read(blocks_of(TUTORIAL))
+    return folder
+
+
+def test_the_tutorial_happens_as_it_is_told(told):
+    for name in ("acme.key", "marked.safetensors", "own.safetensors", "report.html"):
+        assert (told / name).is_file()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in PAGES if path not in (TUTORIAL, ROOT / "README.md") and blocks_of(path)],
+    ids=name_of,
+)
+def test_a_page_happens_as_it_is_told(path, told, tmp_path):
+    folder = shutil.copytree(told, tmp_path / "folder")
+    given = TAKEN_FOR_GRANTED.get(name_of(path), dict)()
+    Reader(folder, {"__name__": "page", **given}, PASSPHRASE).read(blocks_of(path))
+
+
+def test_the_readmes_commands_are_the_tutorials_and_print_the_same():
+    (block,) = [block for block in blocks_of(ROOT / "README.md") if block.language == "console"]
+    told = [
+        line
+        for other in blocks_of(TUTORIAL)
+        if other.language == "console"
+        for line in other.body.splitlines()
+    ]
+    lines = iter(told)
+    assert block.body.startswith("$ pip install 'earmark[onnx,hf]'\n$ earmark owner new")
+    for line in block.body.splitlines()[1:]:
+        assert line in lines, f"the tutorial does not go on with: {line}"
+
+
+def test_the_loop_of_the_readme_marks_a_model(tmp_path):
+    given = own_loop()
+    (block,) = [block for block in blocks_of(ROOT / "README.md") if block.language == "python"]
+    given["epochs"] = 1  # the block goes through the loader once
+    Reader(tmp_path, given).read([block])
+    # 40 of 100 by chance: below 2^-50.
+    assert count_matches(given["model"], given["preprocess"], given["key"].backdoor()) >= 40
+
+
+def test_blocks_that_are_not_run_say_why():
+    left_out = [block for path in PAGES for block in blocks_of(path) if block.not_run]
+    assert all(len(block.not_run.split()) > 2 for block in left_out)
+    if left_out:
+        pytest.skip("; ".join(f"{block} is not run: {block.not_run}" for block in left_out))
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_every_block_says_what_it_is(path):
+    blocks = blocks_of(path)
+    assert {block.language for block in blocks} <= set(LANGUAGES)
+    assert "```" not in outside_of_blocks(path), "a block that does not end, or ends at another depth"
+    commands = re.findall(r"^ {4,}(?:\$ .*|earmark .*|pip .*)$", outside_of_blocks(path), re.MULTILINE)
+    assert not commands, "a command belongs into a console block, where it is tried"
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_what_a_page_mentions_exists(path):
+    text = outside_of_blocks(path)
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"(?:^ {4}|`)make ([a-z-]+)", text, re.MULTILINE)) <= set(targets)
+    if path.parent.name != "benchmarks":  # its scripts have options of their own
+        ours = re.findall(r"`(?:earmark [^`]*)?(--[a-z][a-z-]+)[^`]*`", text)
+        assert set(ours) <= options()
+
+
+@cache
+def options():
+    import typer
+
+    from earmark.cli.app import app
+
+    def below(command):
+        found = {option for parameter in command.params for option in parameter.opts}
+        return found.union(*(below(inner) for inner in getattr(command, "commands", {}).values()))
+
+    return below(typer.main.get_command(app)) | {"--help"}
+
+
+@pytest.mark.skipif(
+    find_spec("mkdocstrings") is None, reason="the site is built by the extra docs: make docs"
+)
+def test_the_site_is_built_without_a_warning_and_its_reference_is_complete(tmp_path):
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--site-dir",
+        str(tmp_path),
+    ]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stderr
+    inventory = (tmp_path / "objects.inv").read_bytes().split(b"\n", 4)[4]
+    described = set(re.findall(r"^(\S+) py:", zlib.decompress(inventory).decode(), re.MULTILINE))
+    public = {f"earmark.{name}" for name in earmark.__all__} - {"earmark.Fraction", "earmark.__version__"}
+    assert public <= described, f"the reference leaves out {sorted(public - described)}"
