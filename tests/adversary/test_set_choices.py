@@ -1,0 +1,131 @@
+"""A forger with many sets would like to leave out those in which his suspect did badly.
+
+Sets of a single trigger make the dial as fine as it can be: whoever may choose among them chooses the matches.
+"""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from adversary.forger import assert_exceeds, assert_within, expected_answers, noise_key
+from earmark.errors import JournalError, VerificationError
+from earmark.formats.answers_v1 import questions_id
+from earmark.formats.journal_v1 import Journal
+from earmark.keys import SetId
+from earmark.statistics import is_owned
+from earmark.verification import measure, verify
+from small import MemoryJournal, ScriptedSuspect
+
+CLASSES = tuple("abcdefgh")
+CHANCE = Fraction(1, 8)
+KEY = noise_key("many sets", 1, sets=480, classes=CLASSES, shape=(2, 2, 1))
+PUBLIC = KEY.verification_key
+SETS = PUBLIC.set_ids
+LUCKY = tuple(set_id for set_id in SETS if expected_answers(KEY, set_id) == [3])
+HOLE = (
+    "sets shown to this suspect and unshown ones are asked, sets shown to others are left out: with both, any "
+    "subset of the sets can be picked, and nothing is paid for it"
+)
+
+
+def always_d(**options):
+    return ScriptedSuspect(lambda inputs: [3] * len(inputs), CLASSES, 8, **options)
+
+
+@pytest.fixture
+def journal(tmp_path):
+    path = tmp_path / "key.journal"
+    Journal.create(path, KEY.transcript.root)
+    return Journal(path, KEY.transcript.root, lambda: datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_the_lucky_sets_alone_would_pass_for_anything():
+    """What is there to win: a constant model, and about an eighth of the sets, all of which match."""
+    lucky = verify(measure(KEY, always_d(), MemoryJournal(), set_ids=LUCKY))
+    assert lucky.measurement.match_count == lucky.measurement.question_count == len(LUCKY)
+    assert lucky.owned, "which is why only recorded answers name their set, and the program takes the others"
+    honest = verify(measure(KEY, always_d(), MemoryJournal()))
+    assert honest.measurement.question_count == len(SETS)
+    assert not is_owned(honest.tail, (), 20)
+
+
+def test_the_journal_refuses_to_skip_an_unlucky_set(journal):
+    first_lucky = next(set_id for set_id in LUCKY if set_id != SETS[0])
+    with pytest.raises(JournalError, match="sets are used in order"):
+        journal.show_set(first_lucky, "https://api.test", SETS)
+    with pytest.raises(JournalError, match="sets are used in order"):
+        journal.expose(first_lucky, "Bob", questions_id(PUBLIC.transcript.root, first_lucky), SETS)
+    with pytest.raises(JournalError, match="sets are used in order"):
+        journal.record_opened(first_lucky, "everybody", SETS)
+
+
+def test_choosing_where_to_begin_is_one_of_as_many_tries_as_there_are_sets():
+    """He shows the first sets to others until the rest looks best. Looking pays for 2^24 such choices."""
+    models, limit = 5000, Fraction(1, 32)
+    matches = np.random.default_rng(0).random((models, len(SETS))) < float(CHANCE)
+    from_there_on = matches[:, ::-1].cumsum(1)  # (models, sets): of the last 1, 2, 3 ... sets
+    best = binom.sf(from_there_on - 1, np.arange(1, len(SETS) + 1), float(CHANCE)).min(1)
+    assert_exceeds(int((best <= limit).sum()), models, 4 * limit)
+    assert_within(int((best * len(SETS) <= limit).sum()), models, limit)
+    # The real thing for one of them.
+    begun = LUCKY[-2].number
+    verdict = verify(measure(KEY, always_d(), MemoryJournal(exposed=SETS[:begun])))
+    assert verdict.measurement.question_count == len(SETS) - begun
+    assert verdict.measurement.match_count == 2
+    assert not verdict.owned
+
+
+def test_a_subset_of_the_sets_tried_openly_is_a_method_each_time():
+    """Python callers may name sets; whoever tries several subsets on one suspect pays for every one."""
+    journal = MemoryJournal()
+    for count in range(1, 20):
+        verdict = verify(measure(KEY, always_d(), journal, set_ids=LUCKY[:count]))
+    paid = {penalty.name: penalty.alternatives for penalty in verdict.penalties}
+    assert paid["methods"] == 19 * 20
+
+
+@pytest.mark.xfail(strict=True, reason=HOLE)
+def test_unlucky_sets_shown_to_a_friend_and_lucky_ones_to_the_suspect_show_no_mark(journal):
+    """In order, as the journal demands; `earmark ask --to` writes any name that he likes."""
+    suspect = always_d()
+    for set_id in SETS:
+        to = f"questioned by this program: {suspect.identity}" if set_id in LUCKY else "a friend"
+        try:
+            journal.expose(set_id, to, questions_id(PUBLIC.transcript.root, set_id), SETS)
+        except (JournalError, ValueError):
+            continue
+    assert not verify(measure(KEY, suspect, journal)).owned
+
+
+@pytest.mark.xfail(strict=True, reason=HOLE)
+def test_stopping_before_every_unlucky_set_of_an_api_shows_no_mark(journal):
+    """He has a copy of the model behind the API, and ends the program where the next set would miss."""
+    api = always_d()
+    api.is_remote, api.identity = True, "https://api.test"
+
+    shown = 0
+
+    def end_the_program_there(count):
+        if count == shown:
+            raise KeyboardInterrupt
+
+    for set_id in SETS:
+        if set_id not in LUCKY:
+            journal.expose(set_id, "a friend", questions_id(PUBLIC.transcript.root, set_id), SETS)
+            continue
+        shown += 1
+        with pytest.raises(KeyboardInterrupt):
+            measure(KEY, api, journal, on_answer=end_the_program_there)
+    assert not verify(measure(KEY, api, journal)).owned
+
+
+def test_sets_cannot_exchange_their_triggers():
+    triggers = dict(KEY.triggers)
+    first, second = SetId(0, 0), SetId(0, 1)
+    triggers[first], triggers[second] = triggers[second], triggers[first]
+    with pytest.raises(VerificationError, match="step 2"):
+        measure(replace(KEY, triggers=triggers), always_d(), MemoryJournal())
