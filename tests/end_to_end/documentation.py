@@ -130,12 +130,12 @@ class Reader:
         if command == "echo $?":
             code, self._last_code = self._last_code, 0
             return f"{code}\n"
-        program, *arguments = shlex.split(command, comments=True)
+        program, *arguments = shlex.split(re.sub(r"\s#.*", "", command))
         if program == "export":
             os.environ.update(argument.split("=", 1) for argument in arguments)
         elif program == "pip":
             _check_installation(arguments, block)
-        elif program == "earmark" and not set(command) & set("|<>;&"):
+        elif program == "earmark" and not set(command) & set("|<>&"):
             return self._in_this_process(lambda: main(arguments))
         elif program == "python":
             with patch.object(sys, "path", [str(self.folder), *sys.path]), patch.dict(sys.modules):

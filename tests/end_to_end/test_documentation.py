@@ -22,7 +22,7 @@ from earmark.marking.recipes import count_matches
 from earmark.models.preprocessing import for_channels
 from earmark.models.table import build, describe
 from end_to_end.documentation import LANGUAGES, ROOT, Reader, blocks_of, outside_of_blocks
-from small import digits, new_key
+from small import digits, new_key, picture_folder
 
 TUTORIAL = ROOT / "docs/tutorial.md"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
@@ -33,7 +33,7 @@ def name_of(path):
     return str(path.relative_to(ROOT))
 
 
-def own_loop():
+def own_loop(folder):
     """What somebody has who trains with a loop of their own."""
     preprocess = for_channels(1)
     description = describe("digits-cnn", (8, 8, 1), digits().class_names, 8)
@@ -55,24 +55,33 @@ def own_loop():
     }
 
 
-def a_service():
+def a_service(folder):
     """Somebody's page that answers one picture at a time."""
 
-    @cache
-    def suspect():
-        return earmark.open_suspect("marked.safetensors")
+    suspect = earmark.open_suspect(str(folder / "marked.safetensors"))
 
     def ask(picture):
-        (answer,) = suspect().answer([np.asarray(Image.open(picture))[:, :, None]])
-        return suspect().class_names[answer]
+        (answer,) = suspect.answer([np.asarray(Image.open(picture))[:, :, None]])
+        return suspect.class_names[answer]
 
     return {"ask": ask}
 
 
+def own_pictures(folder):
+    """More pictures than a key has triggers, some of them held out."""
+    draws = np.random.default_rng(0)
+    picture_folder(folder / "birds", classes=("wren", "kite", *"abcdefgh"), per_class=1)
+    for place in (folder / "my-pictures", folder / "birds/held-out"):
+        place.mkdir()
+        for number in range(110):
+            Image.fromarray(draws.integers(0, 256, (12, 10, 3), np.uint8)).save(place / f"{number}.png")
+    return {}
+
+
 TAKEN_FOR_GRANTED = {
-    "README.md": own_loop,
     "docs/how-to/mark-in-your-own-loop.md": own_loop,
     "docs/how-to/question-by-hand.md": a_service,
+    "docs/how-to/choose-triggers.md": own_pictures,
 }
 
 
@@ -95,7 +104,7 @@ def test_the_tutorial_happens_as_it_is_told(told):
 )
 def test_a_page_happens_as_it_is_told(path, told, tmp_path):
     folder = shutil.copytree(told, tmp_path / "folder")
-    given = TAKEN_FOR_GRANTED.get(name_of(path), dict)()
+    given = TAKEN_FOR_GRANTED.get(name_of(path), lambda folder: {})(folder)
     Reader(folder, {"__name__": "page", **given}, PASSPHRASE).read(blocks_of(path))
 
 
@@ -114,7 +123,7 @@ def test_the_readmes_commands_are_the_tutorials_and_print_the_same():
 
 
 def test_the_loop_of_the_readme_marks_a_model(tmp_path):
-    given = own_loop()
+    given = own_loop(tmp_path)
     (block,) = [block for block in blocks_of(ROOT / "README.md") if block.language == "python"]
     given["epochs"] = 1  # the block goes through the loader once
     Reader(tmp_path, given).read([block])
