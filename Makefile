@@ -36,6 +36,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/mixing_cost.py
 	$(BIN)/python benchmarks/exposures.py
 	$(BIN)/python benchmarks/digits.py
+	$(BIN)/python benchmarks/null_models.py --keys 5000
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/mkdocs build --strict
