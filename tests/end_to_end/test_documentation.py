@@ -157,6 +157,12 @@ def test_what_a_page_mentions_exists(path):
         assert set(ours) <= options()
 
 
+def test_pages_named_in_docstrings_and_help_exist():
+    for path in (ROOT / "src").rglob("*.py"):
+        for page in re.findall(r"\bdocs/[\w/-]+\.md\b", path.read_text("utf-8")):
+            assert (ROOT / page).is_file(), f"{path} names {page}"
+
+
 @cache
 def options():
     import typer
