@@ -26,10 +26,6 @@ KEY = noise_key("many sets", 1, sets=480, classes=CLASSES, shape=(2, 2, 1))
 PUBLIC = KEY.verification_key
 SETS = PUBLIC.set_ids
 LUCKY = tuple(set_id for set_id in SETS if expected_answers(KEY, set_id) == [3])
-HOLE = (
-    "sets shown to this suspect and unshown ones are asked, sets shown to others are left out: with both, any "
-    "subset of the sets can be picked, and nothing is paid for it"
-)
 
 
 def always_d(**options):
@@ -47,7 +43,9 @@ def test_the_lucky_sets_alone_would_pass_for_anything():
     """What is there to win: a constant model, and about an eighth of the sets, all of which match."""
     lucky = verify(measure(KEY, always_d(), MemoryJournal(), set_ids=LUCKY))
     assert lucky.measurement.match_count == lucky.measurement.question_count == len(LUCKY)
-    assert lucky.owned, "which is why only recorded answers name their set, and the program takes the others"
+    without_the_rule = tuple(penalty for penalty in lucky.penalties if penalty.name != "sets")
+    assert is_owned(lucky.tail, without_the_rule)
+    assert not lucky.owned, "so many runs of sets are paid for"
     honest = verify(measure(KEY, always_d(), MemoryJournal()))
     assert honest.measurement.question_count == len(SETS)
     assert not is_owned(honest.tail, (), 20)
@@ -88,7 +86,6 @@ def test_a_subset_of_the_sets_tried_openly_is_a_method_each_time():
     assert paid["methods"] == 19 * 20
 
 
-@pytest.mark.xfail(strict=True, reason=HOLE)
 def test_unlucky_sets_shown_to_a_friend_and_lucky_ones_to_the_suspect_show_no_mark(journal):
     """In order, as the journal demands; `earmark ask --to` writes any name that he likes."""
     suspect = always_d()
@@ -101,7 +98,6 @@ def test_unlucky_sets_shown_to_a_friend_and_lucky_ones_to_the_suspect_show_no_ma
     assert not verify(measure(KEY, suspect, journal)).owned
 
 
-@pytest.mark.xfail(strict=True, reason=HOLE)
 def test_stopping_before_every_unlucky_set_of_an_api_shows_no_mark(journal):
     """He has a copy of the model behind the API, and ends the program where the next set would miss."""
     api = always_d()

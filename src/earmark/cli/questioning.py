@@ -114,8 +114,8 @@ def question(
             journal,
             method=method,
             verification_key=verification_key,
-            stop_at=lambda count: evidence_needed(
-                count, looks=freedoms.looks, preprocessing_choices=freedoms.preprocessing_choices
+            stop_at=lambda before: evidence_needed(
+                before, looks=freedoms.looks, preprocessing_choices=freedoms.preprocessing_choices
             ),
             on_answer=lambda done: on_progress(done, key.trigger_count),
         )

@@ -188,17 +188,17 @@ def label_map_for(
     key_names: Sequence[str],
     suspect_names: Sequence[str] | None,
     output_count: int,
-) -> LabelMap | None:
+) -> LabelMap:
     """Return the map of a method, before the first question.
 
     Args:
-        choice: ``"auto"``, ``"split"``, ``"best"``, or a map made from clean data.
+        choice: ``"auto"``, ``"split"``, or a map made from clean data.
         key_names: Classes of the key.
         suspect_names: Classes of the suspect, or None.
         output_count: How many outputs it has.
 
     Returns:
-        The map; None for ``"best"``, which is fitted after the last question.
+        The map.
 
     Raises:
         VerificationError: The suspect does not say what its classes mean, and no way to find out was chosen.
@@ -211,8 +211,6 @@ def label_map_for(
     stated = stated_map(key_names, suspect_names, output_count)
     if choice == SPLIT:
         return SplitMap(stated.places if stated else (None,) * output_count)
-    if choice == BEST:
-        return None
     if choice != AUTO:
         raise ValueError(f"unknown label map {choice!r}; known: {AUTO}, {SPLIT}, {BEST}")
     if stated is None:

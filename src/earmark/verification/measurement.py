@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Protocol
 
@@ -97,6 +97,7 @@ class Measurement:
         method_count: Different methods this suspect has had, this one included.
         statistic: As in ``Method``.
         output_count: Number of the suspect's classes.
+        set_ids: The sets that were to be asked, in the order of use.
     """
 
     verification_key: VerificationKey
@@ -107,7 +108,14 @@ class Measurement:
     questions: tuple[Question, ...]
     method_count: int
     statistic: str = FIXED
-    output_count: int = field(default=0)
+    output_count: int = 0
+    set_ids: tuple[SetId, ...] = ()
+
+    @property
+    def run_count(self) -> int:
+        """How many runs of neighbouring sets were to be asked: 1 if none was left out between others."""
+        places = [self.verification_key.set_ids.index(set_id) for set_id in self.set_ids]
+        return sum(place - 1 not in places for place in places)
 
     @property
     def question_count(self) -> int:
@@ -134,7 +142,7 @@ def measure(
     method: Method = Method(),
     verification_key: VerificationKey | None = None,
     set_ids: Sequence[SetId] | None = None,
-    stop_at: Callable[[int], Fraction] | None = None,
+    stop_at: Callable[[Measurement], Fraction] | None = None,
     on_answer: Callable[[int], None] = lambda count: None,
 ) -> Measurement:
     """Question a suspect: steps 1 to 6.
@@ -147,7 +155,7 @@ def measure(
         verification_key: The published file, to be compared with the key; None if it is not at hand.
         set_ids: The sets to ask; None for all that were never exposed. Others are the caller's to
             justify: recorded answers name the one set that was exposed for them.
-        stop_at: For sequential statistics: given how many methods this suspect has had, the evidence at
+        stop_at: For sequential statistics: given the measurement before its first question, the evidence at
             which questioning ends, see ``evidence_needed``. None asks everything.
         on_answer: Called with the number of questions answered so far.
 
@@ -167,7 +175,9 @@ def measure(
             "judges it (rule paper), and that proves nothing against the owner",
         )
     names, output_count = key.transcript.task.class_names, suspect.class_count
-    label_map = label_map_for(method.label_map, names, suspect.class_names, output_count)
+    label_map = None  # the best one is fitted after the last question
+    if method.label_map != BEST:
+        label_map = label_map_for(method.label_map, names, suspect.class_names, output_count)
     asked = sets_to_ask(key, suspect, journal, set_ids)
     recorded: dict[str, Json] = {
         "statistic": method.statistic,
@@ -182,7 +192,18 @@ def measure(
         for set_id in asked
         for place in key.verification_key.order(set_id)
     ]
-    required = None if stop_at is None or method.statistic == FIXED else stop_at(method_count)
+    before = Measurement(
+        key.verification_key,
+        suspect.name,
+        suspect.identity,
+        suspect.preprocessing,
+        BEST if label_map is None else label_map.name,
+        (),
+        method_count,
+        method.statistic,
+        output_count,
+        asked,
+    )
     interview = Interview(suspect, journal, key.verification_key, on_answer)
     if label_map is None:
         questions = _read_by_best_map(interview.all_replies(plan), len(names), output_count)
@@ -190,18 +211,9 @@ def measure(
         replies = interview.all_replies(plan)
         questions = tuple(read_reply(asked, reply, label_map, len(names)) for asked, reply in replies)
     else:
-        questions = _ask_until(interview, plan, label_map, key.verification_key, method.statistic, required)
-    return Measurement(
-        key.verification_key,
-        suspect.name,
-        suspect.identity,
-        suspect.preprocessing,
-        BEST if label_map is None else label_map.name,
-        questions,
-        method_count,
-        method.statistic,
-        output_count,
-    )
+        needed = None if stop_at is None else stop_at(before)
+        questions = _ask_until(interview, plan, label_map, before, needed)
+    return replace(before, questions=questions)
 
 
 def check_key(key: MarkingKey, verification_key: VerificationKey | None) -> None:
@@ -260,20 +272,19 @@ def _ask_until(
     interview: Interview,
     plan: Sequence[Asked],
     label_map: LabelMap,
-    verification_key: VerificationKey,
-    statistic: str,
-    required: Fraction | None,
+    before: Measurement,
+    needed: Fraction | None,
 ) -> tuple[Question, ...]:
-    transcript = verification_key.transcript
+    transcript = before.verification_key.transcript
     fortune = EProcess(transcript.experiment.mixture)
-    with_weights = statistic == PROBABILITIES
+    with_weights = before.statistic == PROBABILITIES
     questions = []
     for asked in plan:
         reply = interview.reply(asked, with_weights=with_weights)
         question = read_reply(asked, reply, label_map, transcript.class_count)
         questions.append(question)
         fortune.add(question.payoff)
-        if required is not None and fortune.best >= required:
+        if needed is not None and fortune.best >= needed:
             break
     return tuple(questions)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
+from math import comb
 
 from earmark.errors import VerificationError
 from earmark.statistics import (
@@ -144,45 +145,38 @@ def verify(
     if measurement.question_count == 0:
         raise VerificationError(7, "no question was asked")
     key = measurement.verification_key
-    class_count = key.transcript.class_count
-    paid = penalties(measurement.method_count, looks=looks, preprocessing_choices=preprocessing_choices)
-    chance = Fraction(1, class_count)
+    chance = Fraction(1, key.transcript.class_count)
     if measurement.label_map == BEST:
-        labels_per_output = most_labels_per_output(class_count, measurement.output_count)
-        chance *= labels_per_output
-        paid.append(
-            Penalty(
-                "label map",
-                map_count(class_count, measurement.output_count),
-                f"the map from labels to the suspect's {measurement.output_count} classes that matches most "
-                "was chosen after the answers were known",
-            )
-        )
+        chance *= most_labels_per_output(key.transcript.class_count, measurement.output_count)
+    paid = penalties(measurement, looks=looks, preprocessing_choices=preprocessing_choices)
     if measurement.statistic == FIXED:
         tail = match_tail(measurement.question_count, measurement.match_count, chance)
     else:
         payoffs = [question.payoff for question in measurement.questions]
         tail = 1 / sequential_evidence(payoffs, key.transcript.experiment.mixture)
-    return Verdict(measurement, chance, tail, tuple(paid), recorded_by, attested_by, restored_layer)
+    return Verdict(measurement, chance, tail, paid, recorded_by, attested_by, restored_layer)
 
 
-def penalties(method_count: int, *, looks: int = 1, preprocessing_choices: int = 1) -> list[Penalty]:
-    """Return what is paid for whatever the answers.
+def penalties(
+    measurement: Measurement, *, looks: int = 1, preprocessing_choices: int = 1
+) -> tuple[Penalty, ...]:
+    """Return what is paid for, whatever the answers.
 
     Args:
-        method_count: Different methods that the suspect has had, this one included.
+        measurement: What is judged; its questions play no part.
         looks: As for ``verify``.
         preprocessing_choices: As for ``verify``.
 
     Returns:
-        The penalties.
+        The penalties; those that have no alternatives are left out.
 
     Raises:
         ValueError: A number is below 1.
     """
     if looks < 1 or preprocessing_choices < 1:
         raise ValueError("looks and preprocessing_choices must be at least 1")
-    paid = [
+    set_count = len(measurement.verification_key.set_ids)
+    every = (
         Penalty(
             "grinding",
             2**GRINDING_BITS,
@@ -190,45 +184,66 @@ def penalties(method_count: int, *, looks: int = 1, preprocessing_choices: int =
         ),
         Penalty(
             "looking",
-            max(2**LOOKING_BITS, looks),
+            # With whom questioning begins and ends are looks too: so many runs of sets there are.
+            max(2**LOOKING_BITS, looks, comb(set_count + 1, 2)),
             "suspects, keys and trigger sets that might have been tried",
         ),
-    ]
-    if preprocessing_choices > 1:
-        paid.append(
-            Penalty(
-                "preprocessing",
-                preprocessing_choices,
-                "the checker picked the preprocessing from a catalogue of this size",
-            )
-        )
-    if method_count > 1:
-        # Whoever tries method after method and stops at the first success has all of their chances. Paying
-        # k for the k-th would let their sum grow without bound; 1/(k(k+1)) over all k from 2 sums to 1/2.
-        paid.append(
-            Penalty(
-                "methods",
-                method_count * (method_count + 1),
-                f"the journal shows {method_count} ways in which this suspect was questioned; the k-th pays "
-                "k(k+1)",
-            )
-        )
-    return paid
+        Penalty(
+            "preprocessing",
+            preprocessing_choices,
+            "the checker picked the preprocessing from a catalogue of this size",
+        ),
+        _methods(measurement.method_count),
+        _sets(measurement.run_count, set_count),
+        _label_map(measurement),
+    )
+    return tuple(penalty for penalty in every if penalty.alternatives > 1)
 
 
-def evidence_needed(method_count: int, *, looks: int = 1, preprocessing_choices: int = 1) -> Fraction:
+def _methods(count: int) -> Penalty:
+    # Whoever tries method after method and stops at the first success has all of their chances. Paying k for
+    # the k-th would let their sum grow without bound; 1/(k(k+1)) over all k from 2 sums to 1/2.
+    return Penalty(
+        "methods",
+        1 if count == 1 else count * (count + 1),
+        f"the journal shows {count} ways in which this suspect was questioned; the k-th pays k(k+1)",
+    )
+
+
+def _sets(run_count: int, set_count: int) -> Penalty:
+    # A claimant who has a copy of the suspect can show the sets in which it does badly to somebody else.
+    # There are comb(S + 1, 2r) ways to pick r runs of S sets; r is chosen as well, as with methods.
+    return Penalty(
+        "sets",
+        1 if run_count <= 1 else comb(set_count + 1, 2 * run_count) * run_count * (run_count + 1),
+        f"the sets asked are {run_count} runs among {set_count}: those between them were shown to others",
+    )
+
+
+def _label_map(measurement: Measurement) -> Penalty:
+    is_fitted = measurement.label_map == BEST
+    class_count = measurement.verification_key.transcript.class_count
+    return Penalty(
+        "label map",
+        map_count(class_count, measurement.output_count) if is_fitted else 1,
+        f"the map from labels to the suspect's {measurement.output_count} classes that matches most was "
+        "chosen after the answers were known",
+    )
+
+
+def evidence_needed(measurement: Measurement, *, looks: int = 1, preprocessing_choices: int = 1) -> Fraction:
     """Return the evidence at which a sequential run shows the mark: what ``measure`` may stop at.
 
     Args:
-        method_count: Different methods that the suspect has had, this one included.
+        measurement: Before its first question.
         looks: As for ``verify``.
         preprocessing_choices: As for ``verify``.
 
     Returns:
         2^40 times all alternatives paid for.
     """
-    paid = penalties(method_count, looks=looks, preprocessing_choices=preprocessing_choices)
-    return adjusted_tail(Fraction(2**OWNED_BITS), tuple(paid))
+    paid = penalties(measurement, looks=looks, preprocessing_choices=preprocessing_choices)
+    return adjusted_tail(Fraction(2**OWNED_BITS), paid)
 
 
 def _power(bits: float) -> str:

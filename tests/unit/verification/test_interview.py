@@ -139,7 +139,9 @@ def test_one_question_wants_one_answer():
 
 def test_a_file_leaves_no_questions_in_the_journal(journal):
     suspect = ScriptedSuspect([4])
-    measured = measure(KEY, suspect, journal, method=Method(SEQUENTIAL), stop_at=lambda count: Fraction(2**9))
+    measured = measure(
+        KEY, suspect, journal, method=Method(SEQUENTIAL), stop_at=lambda before: Fraction(2**9)
+    )
     assert journal.replies(suspect.identity) == {}
     assert journal.exposed_sets() == frozenset()
     assert measured.question_count == 200

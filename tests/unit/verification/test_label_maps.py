@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from earmark.errors import VerificationError
-from earmark.verification import BEST, SPLIT, FixedMap, map_from_clean_data
+from earmark.verification import SPLIT, FixedMap, map_from_clean_data
 from earmark.verification.label_maps import best_map, label_map_for, stated_map
 
 NAMES = ("cat", "dog", "emu")
@@ -29,7 +29,6 @@ def test_a_suspect_that_does_not_say_what_its_classes_mean_needs_a_map(names):
     with pytest.raises(VerificationError, match="step 4.*choose a label map"):
         label_map_for("auto", NAMES, names, 4)
     assert label_map_for(SPLIT, NAMES, names, 4).read(0) is None
-    assert label_map_for(BEST, NAMES, names, 4) is None
 
 
 def test_unknown_choices_and_maps_of_the_wrong_size_are_refused():
