@@ -2,7 +2,7 @@
 
 Whole verification, from the opened key to the verdict: the suspect's file read (for ONNX: its process
 started), signature, openings, labels, method in the journal on disk, questions, exact tail. Bare: the same inputs
-in one batch through the same loaded network, in PyTorch or in ONNX Runtime.
+through the same loaded network: in one batch in PyTorch, one at a time in ONNX Runtime, as the verification asks.
 
     python benchmarks/verify_cost.py [--runs 20]
 """
@@ -45,10 +45,12 @@ def study(
 
             export_onnx(path, module, description)
             session = onnxruntime.InferenceSession(path)
-            feed = {session.get_inputs()[0].name: inputs.numpy()}
+            name = session.get_inputs()[0].name
 
+            # One at a time, as the verification asks an ONNX suspect, so that it cannot tell a judge from a
+            # customer by the size of the batch.
             def forward() -> object:
-                return session.run(None, feed)
+                return [session.run(None, {name: one[None]}) for one in inputs.numpy()]
         else:
             save_weights(path, module, description)
 
