@@ -10,6 +10,7 @@ import json
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from math import log10
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,11 @@ def draw_answers(bars: Axes, means: Axes, names: list[str], part: Measured) -> N
     means.tick_params(left=False, labelleft=False)
 
 
+def power_of_ten(share: float, _: int) -> str:
+    """Return the text of a tick."""
+    return "1" if share == 1 else f"$10^{{{round(log10(share))}}}$"
+
+
 def headline(figure: Figure, axes: Axes, text: str, more: str) -> None:
     """Write a heading above a panel: what it shows, and how to read it."""
     top = axes.get_position().y1 + (0.019 if axes.get_title("left") else 0.008)
@@ -181,7 +187,7 @@ def main() -> None:
     names, measured = read()
     mpl.rcParams.update(
         {
-            "font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": GREY,
+            "font.size": 9, "mathtext.default": "regular", "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": GREY,
             "axes.labelcolor": INK, "xtick.color": GREY, "ytick.color": GREY, "xtick.labelcolor": INK,
             "ytick.labelcolor": INK, "ytick.minor.size": 0,
         }
@@ -221,7 +227,7 @@ def main() -> None:
         axes.grid(axis="y", color="#eef1f4", lw=0.7)
         axes.set_axisbelow(True)
     for axes in (*tails, contrast):
-        axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.6f}".rstrip("0").rstrip(".")))
+        axes.yaxis.set_major_formatter(FuncFormatter(power_of_ten))
     others = small.chosen["answers_of_the_first_model"]["matches_of_the_others"][:4]
     headline(
         figure, tails[0], "Models that know no key match as often as theory says",
@@ -229,7 +235,7 @@ def main() -> None:
         f"with probability below {FALSE_ALARM:.0%}.",
     )  # fmt: skip
     headline(
-        figure, contrast, "If labels could be chosen afterwards, anybody would “own” other people's models",
+        figure, contrast, "If labels could be chosen afterwards, anybody could “own” other people's models",
         "Every trigger labelled with the suspect's commonest answer. (With the answers of a digits-cnn of one's own, four "
         f"others match {min(others)} to {max(others)}.)",
     )  # fmt: skip
