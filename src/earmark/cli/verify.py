@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 def verify(
     suspect: Annotated[
         str,
-        typer.Argument(help="weights.safetensors, model.onnx, hf:FOLDER, or answers.csv from 'earmark ask'."),
+        typer.Argument(
+            help="FILE.safetensors, FILE.onnx, FILE.skops, hf:FOLDER, answers.csv from 'earmark ask'; with "
+            "--trust-code FILE.pt2 or FILE.py:NAME."
+        ),
     ],
     key: keys.KeyPath,
     vk: Annotated[Path | None, typer.Option(help="Published key file, compared with the key.")] = None,
@@ -131,7 +134,7 @@ def verify(
         clean = None if data is None else read_clean(data, data_root, output)
         method = method_for(statistic, label_map, found, marking_key, clean)
         if clean is not None and label_map != "data":
-            again = None if suspect.startswith("hf:") else reopen
+            again = None if suspect.startswith("hf:") or ".py:" in suspect else reopen
             checked = check_clean(found, again, catalogue_for(marking_key), clean, output)
         # The release's own and the transcript's stood to choice as well.
         choices = len(catalogue_for(marking_key)) + 2 if picked is not None else 1

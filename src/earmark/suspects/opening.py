@@ -2,7 +2,10 @@
 
 FILE.safetensors   weights with their description                    in this process
 FILE.onnx          an ONNX model                                     in a child process, extra "onnx"
+FILE.skops         a scikit-learn classifier                         in a child process, extra "skops"
 hf:FOLDER          a Hugging Face image-classification folder        in this process, extra "hf"
+FILE.pt2           a program of torch.export                         in this process, only with trust_code
+FILE.py:NAME       a Python callable                                 in this process, only with trust_code
 
 Frameworks are imported when a suspect of their kind is opened.
 """
@@ -17,13 +20,26 @@ from earmark.models.preprocessing import Preprocessing
 from earmark.suspects.protocol import Suspect
 
 _FOLDER_PREFIX = "hf:"
+_CODE_INFIX = ".py:"
 SUSPECTS = {
     ".safetensors": "earmark.suspects.torch:open_weights",
     ".onnx": "earmark.suspects.onnx:open_onnx",
+    ".skops": "earmark.suspects.skops:open_skops",
     _FOLDER_PREFIX: "earmark.suspects.transformers:open_folder",
+    ".pt2": "earmark.suspects.exported:open_exported",
+    _CODE_INFIX: "earmark.suspects.python_callable:open_callable",
 }
-_FORMS = {ending: f"FILE{ending}" for ending in SUSPECTS} | {_FOLDER_PREFIX: "hf:FOLDER"}
-_WEIGHTS = ".safetensors"
+_FORMS = {ending: f"FILE{ending}" for ending in SUSPECTS} | {
+    _FOLDER_PREFIX: "hf:FOLDER",
+    _CODE_INFIX: "FILE.py:NAME",
+}
+# The options of open_suspect that a kind takes, where they are not these two.
+_TAKES = {"preprocessing", "fallback"}
+_TAKES_OTHERS = {
+    ".safetensors": {"preprocessing", "architecture", "trust_code"},  # a description is never without one
+    ".pt2": {"preprocessing", "fallback", "trust_code"},
+    _CODE_INFIX: {"trust_code"},  # its preprocessing is its own code's
+}
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 
 
@@ -42,7 +58,7 @@ def open_suspect(
         preprocessing: Picked by the checker and paid for; or None.
         fallback: The transcript's, for releases that name none; or None.
         architecture: ``FILE.py:FACTORY`` for weights, in place of what their description says.
-        trust_code: Allow ``architecture`` to run.
+        trust_code: Allow ``architecture``, a program or a callable to run.
 
     Returns:
         The suspect, ready to be questioned.
@@ -53,7 +69,7 @@ def open_suspect(
         MissingExtraError: Its framework is not installed.
         ValueError: No suspect has such a name, or takes such options.
     """
-    ending = _FOLDER_PREFIX if name.startswith(_FOLDER_PREFIX) else Path(name).suffix.lower()
+    ending = _ending(name)
     if ending in _PICKLES:
         raise FormatError(
             f"{shown(Path(Path(name).name))} is a pickle: loading it would run code of its maker's choice, "
@@ -62,14 +78,25 @@ def open_suspect(
         )
     if ending not in SUSPECTS:
         raise ValueError(f"unknown suspect {name!r}; known: {', '.join(_FORMS.values())}")
-    options: dict[str, Any] = {"preprocessing": preprocessing}
-    code = {"architecture": architecture, "trust_code": trust_code}
-    if ending == _WEIGHTS:
-        options |= code  # and no fallback: weights are read only with their own description
-    else:
-        options["fallback"] = fallback
-        if unused := [option for option, value in code.items() if value]:
-            raise ValueError(f"{_FORMS[ending]} takes no {' and no '.join(unused)}")
+    options: dict[str, Any] = {
+        "preprocessing": preprocessing,
+        "fallback": fallback,
+        "architecture": architecture,
+        "trust_code": trust_code,
+    }
+    takes = _TAKES_OTHERS.get(ending, _TAKES)
+    # Nobody chose the transcript's preprocessing for this suspect: where it has no use it is left out.
+    if unused := [key for key, value in options.items() if value and key not in takes | {"fallback"}]:
+        raise ValueError(f"{_FORMS[ending]} takes no {' and no '.join(unused)}")
     module, _, function = SUSPECTS[ending].partition(":")
-    path = Path(name.removeprefix(_FOLDER_PREFIX))
-    return cast("Suspect", getattr(import_module(module), function)(path, **options))
+    place = name if ending == _CODE_INFIX else Path(name.removeprefix(_FOLDER_PREFIX))
+    opened = getattr(import_module(module), function)(
+        place, **{key: value for key, value in options.items() if key in takes}
+    )
+    return cast("Suspect", opened)
+
+
+def _ending(name: str) -> str:
+    if name.startswith(_FOLDER_PREFIX):
+        return _FOLDER_PREFIX
+    return _CODE_INFIX if _CODE_INFIX in name else Path(name).suffix.lower()
