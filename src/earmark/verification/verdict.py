@@ -247,4 +247,6 @@ def evidence_needed(measurement: Measurement, *, looks: int = 1, preprocessing_c
 
 
 def _power(bits: float) -> str:
-    return f"2^-{bits:.0f}" if bits >= 0 else "no bound"
+    if bits < 0:
+        return "no bound"
+    return f"2^-{bits:.0f}" if bits >= 0.5 else f"{2**-bits:.0%}"
