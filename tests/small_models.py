@@ -140,3 +140,65 @@ def onnx_file(path: Path, **options) -> Path:
     options.setdefault("metadata", {"earmark": description().to_text()})
     path.write_bytes(linear_onnx(**options).SerializeToString())
     return path
+
+
+def exported_file(path: Path, change=lambda module: None, *, text=None, batch=1) -> Path:
+    """A program of torch.export, with a description unless another text is given."""
+    import torch
+
+    module = network()
+    change(module)
+    # With one example the batch is fixed to one, as exports are that nobody thought about.
+    program = torch.export.export(module, (torch.zeros(batch, 1, 8, 8),))
+    text = description().to_text() if text is None else text
+    torch.export.save(program, path, extra_files={"earmark": text} if text else None)
+    return path
+
+
+def linear_classifier(names=NAMES):
+    """A logistic regression that was given its weights: no training, the same on every machine."""
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    classifier = linear_model.LogisticRegression()
+    classifier.classes_ = np.array(names)
+    classifier.n_features_in_ = 64
+    classifier.coef_ = np.random.default_rng(0).normal(size=(len(names), 64))
+    classifier.intercept_ = np.zeros(len(names))
+    classifier.n_iter_ = np.array([1])
+    return classifier
+
+
+def skops_file(path: Path, change=lambda classifier: None, *, classifier=None, text=None) -> Path:
+    """A scikit-learn classifier in a skops file, with a description unless another text is given."""
+    from zipfile import ZipFile
+
+    io = pytest.importorskip("skops.io")
+    classifier = linear_classifier() if classifier is None else classifier
+    change(classifier)
+    io.dump(classifier, path)
+    text = description().to_text() if text is None else text
+    if text:
+        with ZipFile(path, "a") as archive:
+            archive.writestr("earmark", text)
+    return path
+
+
+def callable_file(path: Path, change: str = "") -> Path:
+    """A Python file with a callable ``classify`` that gives probabilities."""
+    path.write_text(
+        f"""import numpy as np
+
+weight = np.random.default_rng(0).normal(size=(64, 10))
+{change}
+
+
+def classify(pixels):
+    scores = pixels.reshape(-1) / 255 @ weight
+    powers = np.exp(scores - scores.max())
+    return powers / powers.sum()
+
+
+classify.class_names = {NAMES!r}
+classify.is_remote = False
+"""
+    )
+    return path

@@ -9,23 +9,61 @@ import pytest
 
 from earmark.errors import FormatError
 from earmark.models.preprocessing import for_channels
-from earmark.suspects import Miss
+from earmark.suspects import Miss, ScoringSuspect
 from earmark.suspects.opening import SUSPECTS, open_suspect
 from earmark.suspects.recorded import RecordedSuspect
-from small_models import NAMES, hf_folder, linear_onnx, onnx_file, questions, weights_file
+from small_models import (
+    NAMES,
+    callable_file,
+    exported_file,
+    hf_folder,
+    linear_onnx,
+    onnx_file,
+    questions,
+    skops_file,
+    weights_file,
+)
+
+
+def _change_network(module, kind: str) -> None:
+    if kind == "changed":
+        module.classifier.bias.data[3] += 1
+    if kind == "equal scores":
+        module.classifier.weight.data.zero_()
+        module.classifier.bias.data.zero_()
+    if kind == "not a number":
+        module.classifier.bias.data[3] = float("nan")
 
 
 def _torch(path: Path, kind: str) -> None:
-    def change(module) -> None:
-        if kind == "changed":
-            module.classifier.bias.data[3] += 1
-        if kind == "equal scores":
-            module.classifier.weight.data.zero_()
-            module.classifier.bias.data.zero_()
-        if kind == "not a number":
-            module.classifier.bias.data[3] = float("nan")
+    weights_file(path, lambda module: _change_network(module, kind))
 
-    weights_file(path, change)
+
+def _exported(path: Path, kind: str) -> None:
+    exported_file(path, lambda module: _change_network(module, kind))
+
+
+def _skops(path: Path, kind: str) -> None:
+    def change(classifier) -> None:
+        if kind == "changed":
+            classifier.intercept_[3] += 1
+        if kind == "equal scores":
+            classifier.coef_[:] = 0
+            classifier.intercept_[:] = 0
+        if kind == "not a number":
+            classifier.intercept_[3] = np.nan
+
+    skops_file(path, change)
+
+
+def _callable(path: Path, kind: str) -> None:
+    changes = {
+        "plain": "",
+        "changed": "weight[0, 3] += 1",
+        "equal scores": "weight[:] = 0",
+        "not a number": "weight[0, 3] = np.nan",
+    }
+    callable_file(path, changes[kind])
 
 
 def _onnx(path: Path, kind: str) -> None:
@@ -62,24 +100,38 @@ class Case:
         name: How it is opened, from its path.
         write: Writes a release: "plain", "changed", "equal scores" or "not a number".
         loads_not_a_number: Whether a release with such weights is questioned at all.
+        is_code: Whether it is opened only when code is trusted.
+        picks_preprocessing: Whether a checker can pick its preprocessing, and of how many channels.
     """
 
     file_name: str
     name: Callable[[Path], str]
     write: Callable[[Path, str], None]
     loads_not_a_number: bool = False
+    is_code: bool = False
+    picks_preprocessing: int | None = 1
 
 
 CASES = {
     ".safetensors": Case("marked.safetensors", str, _torch),
     ".onnx": Case("marked.onnx", str, _onnx, loads_not_a_number=True),
-    "hf:": Case("marked", lambda path: f"hf:{path}", _hf),
+    ".skops": Case("marked.skops", str, _skops, loads_not_a_number=True),
+    "hf:": Case("marked", lambda path: f"hf:{path}", _hf, picks_preprocessing=3),
+    ".pt2": Case("marked.pt2", str, _exported, loads_not_a_number=True, is_code=True),
+    ".py:": Case(
+        "marked.py",
+        lambda path: f"{path}:classify",
+        _callable,
+        loads_not_a_number=True,
+        is_code=True,
+        picks_preprocessing=None,
+    ),
 }
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda kind: kind.strip(".:"))
 def release(request, tmp_path_factory):
-    """Writes a release of each kind once, and opens it under its name."""
+    """Writes a release of each kind once, and opens it."""
     case = CASES[request.param]
     folder = tmp_path_factory.mktemp("suspects")
 
@@ -90,13 +142,18 @@ def release(request, tmp_path_factory):
             case.write(path, kind)
         return case.name(path)
 
-    write.case = case
-    return write
+    def opened(kind: str = "plain", **options):
+        if case.is_code:
+            options["trust_code"] = True
+        return open_suspect(write(kind), **options)
+
+    opened.case, opened.write = case, write
+    return opened
 
 
 @pytest.fixture(scope="module")
 def suspect(release):
-    return open_suspect(release())
+    return release()
 
 
 def test_the_contract_covers_every_kind_that_can_be_opened():
@@ -143,36 +200,73 @@ def test_a_suspect_names_its_classes_in_the_order_of_its_answers(suspect):
 
 
 def test_a_suspect_says_where_its_preprocessing_comes_from(suspect):
-    assert suspect.preprocessing.startswith("from the suspect's own")
+    own = ("from the suspect's own", "the suspect's own, inside its code")
+    assert suspect.preprocessing.startswith(own)
 
 
 def test_a_preprocessing_picked_by_the_checker_is_used_and_named(release, suspect):
-    picked = for_channels(1 if release.case.file_name != "marked" else 3)
-    other = open_suspect(release(), preprocessing=picked)
+    channels = release.case.picks_preprocessing
+    if channels is None:
+        with pytest.raises(ValueError, match="takes no preprocessing"):
+            release(preprocessing=for_channels(1))
+        return
+    picked = for_channels(channels)
+    other = release(preprocessing=picked)
     assert other.preprocessing == f"picked by the checker: {picked}"
     assert other.class_names == suspect.class_names
     assert all(isinstance(answer, int) for answer in other.answer(questions(3)))
 
 
+def test_code_runs_only_when_it_is_trusted(release):
+    if release.case.is_code:
+        with pytest.raises(ValueError, match="--trust-code"):
+            open_suspect(release.write())
+    else:
+        assert open_suspect(release.write()).class_count == len(NAMES)
+
+
 def test_the_identity_stays_the_same_when_opened_again(release, suspect):
     assert suspect.identity.startswith("sha256:")
-    assert open_suspect(release()).identity == suspect.identity
+    assert release().identity == suspect.identity
 
 
 def test_the_identity_changes_with_one_weight(release, suspect):
-    assert open_suspect(release("changed")).identity != suspect.identity
+    assert release("changed").identity != suspect.identity
 
 
 def test_equal_scores_are_ties_and_never_the_first_class(release):
-    assert open_suspect(release("equal scores")).answer(questions(3)) == [Miss.TIE] * 3
+    equal = release("equal scores")
+    assert equal.answer(questions(3)) == [Miss.TIE] * 3
+    assert all(np.ptp(row) == 0 for row in equal.probabilities(questions(3)))
 
 
 def test_weights_that_are_not_numbers_never_become_answers(release):
     if release.case.loads_not_a_number:
-        assert open_suspect(release("not a number")).answer(questions(3)) == [Miss.NOT_A_NUMBER] * 3
+        broken = release("not a number")
+        assert broken.answer(questions(3)) == [Miss.NOT_A_NUMBER] * 3
+        assert broken.probabilities(questions(3)) == [Miss.NOT_A_NUMBER] * 3
     else:
         with pytest.raises(FormatError, match="NaN"):
-            open_suspect(release("not a number"))
+            release("not a number")
+
+
+def test_probabilities_add_up_to_one_and_are_highest_at_the_answer(suspect):
+    asked = questions(24)
+    assert isinstance(suspect, ScoringSuspect)
+    found = suspect.probabilities(asked)
+    assert all(len(row) == suspect.class_count and min(row) >= 0 for row in found)
+    assert np.allclose(np.sum(found, axis=1), 1)
+    assert [int(np.argmax(row)) for row in found] == suspect.answer(asked)
+    assert all(type(value) is float for row in found for value in row)
+
+
+def test_probabilities_come_in_order_the_same_alone_as_in_company_and_are_counted(suspect):
+    asked = questions(8)
+    counts: list[int] = []
+    found = suspect.probabilities(asked, counts.append)
+    assert counts[-1] == 8
+    assert np.allclose(suspect.probabilities(asked[::-1])[::-1], found, rtol=1e-4, atol=1e-6)
+    assert np.allclose([suspect.probabilities([one])[0] for one in asked], found, rtol=1e-4, atol=1e-6)
 
 
 def test_recorded_answers_keep_the_promises_that_a_record_can_keep():
