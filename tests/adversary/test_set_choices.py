@@ -6,6 +6,7 @@ Sets of a single trigger make the dial as fine as it can be: whoever may choose 
 from dataclasses import replace
 from datetime import UTC, datetime
 from fractions import Fraction
+from math import comb
 
 import numpy as np
 import pytest
@@ -16,8 +17,8 @@ from earmark.errors import JournalError, VerificationError
 from earmark.formats.answers_v1 import questions_id
 from earmark.formats.journal_v1 import Journal
 from earmark.keys import SetId
-from earmark.statistics import is_owned
-from earmark.verification import measure, verify
+from earmark.statistics import is_owned, match_tail
+from earmark.verification import Measurement, measure, penalties, verify
 from small import MemoryJournal, ScriptedSuspect
 
 CLASSES = tuple("abcdefgh")
@@ -75,6 +76,33 @@ def test_choosing_where_to_begin_is_one_of_as_many_tries_as_there_are_sets():
     assert verdict.measurement.question_count == len(SETS) - begun
     assert verdict.measurement.match_count == 2
     assert not verdict.owned
+
+
+def test_what_is_paid_for_runs_of_sets_covers_every_choice_of_every_subset():
+    """Not measured but counted: ten sets, all 2^10 outcomes, and for each the best of all 2^10 - 1 subsets."""
+    key = noise_key("ten sets", 1, sets=10)
+    public, chance, limit = key.verification_key, Fraction(1, 10), Fraction(1, 16)
+    subsets = np.arange(1, 1 << 10)
+    ones = np.array([number.bit_count() for number in range(1 << 10)])
+    sizes = ones[subsets]
+    paid = np.array([float(paid_for_sets(public, int(subset))) for subset in subsets])
+    tails = np.array([[float(match_tail(size, count, chance)) for count in range(11)] for size in range(11)])
+    wins, wins_unpaid = Fraction(0), Fraction(0)
+    for outcome in range(1 << 10):
+        likelihood = chance ** outcome.bit_count() * (1 - chance) ** (10 - outcome.bit_count())
+        best = tails[sizes, ones[subsets & outcome]]
+        wins_unpaid += likelihood * int(best.min() <= limit)
+        wins += likelihood * int((best * paid).min() <= limit)
+    assert 0 < wins <= limit * 3 / 2
+    assert wins_unpaid > Fraction(1, 4)
+
+
+def paid_for_sets(public, subset):
+    chosen = tuple(set_id for place, set_id in enumerate(public.set_ids) if subset >> place & 1)
+    measured = Measurement(public, "x", "sha256:00", "none", "by order", (), 1, set_ids=chosen)
+    paid = {penalty.name: penalty.alternatives for penalty in penalties(measured)}
+    assert paid["looking"] == 2**24  # more than the 55 runs of ten sets; these alone are counted here
+    return paid.get("sets", comb(11, 2))
 
 
 def test_a_subset_of_the_sets_tried_openly_is_a_method_each_time():
