@@ -101,10 +101,6 @@ def make(class_count, input_shape):
 """
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="with --model FILE.py:FACTORY the code decides, and the identity names the weights alone",
-)
 def test_code_that_looks_triggers_up_does_not_pass_as_the_released_file(released, tmp_path):
     key = noise_key("wrapped", 100)
     table = {

@@ -5,6 +5,7 @@ all, and a description always holds a preprocessing.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from earmark.errors import FormatError, SuspectError
 from earmark.models.prediction import predict_scores
 from earmark.models.preprocessing import Preprocessing
-from earmark.models.weights import LoadedModel, load_weights
+from earmark.models.weights import LoadedModel, file_digest, load_weights
 from earmark.suspects.deadline import QUESTION_SECONDS, within
 from earmark.suspects.scoring import AnswersFromScores, Said
 
@@ -71,6 +72,13 @@ def open_weights(
     architecture: str | None = None,
     trust_code: bool = False,
 ) -> TorchSuspect:
-    """Return the suspect in a safetensors file; see ``load_weights`` for what is refused."""
+    """Return the suspect in a safetensors file; see ``load_weights`` for what is refused.
+
+    Where code is the architecture it decides as much as the weights do, and the identity names both.
+    """
     model = load_weights(path, architecture=architecture, trust_code=trust_code)
+    if architecture is not None:
+        code, _, factory = architecture.rpartition(":")
+        digest = f"{model.digest} in code sha256:{file_digest(Path(code))}:{factory}"
+        model = replace(model, digest=digest)
     return TorchSuspect(model, f"weights {path.name}", preprocessing)
