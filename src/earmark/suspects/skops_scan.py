@@ -37,7 +37,6 @@ CLASSIFIERS = frozenset(
         "ensemble._weight_boosting.AdaBoostClassifier",
         "linear_model._logistic.LogisticRegression",
         "linear_model._logistic.LogisticRegressionCV",
-        "linear_model._passive_aggressive.PassiveAggressiveClassifier",
         "linear_model._perceptron.Perceptron",
         "linear_model._ridge.RidgeClassifier",
         "linear_model._ridge.RidgeClassifierCV",

@@ -11,7 +11,9 @@ from small_models import onnx_file, questions, weights_file
 
 @pytest.mark.parametrize("name", ["model", "model.txt", "http://example.org", "hf", "", ".onnxx"])
 def test_unknown_names_are_answered_with_the_known_ones(name):
-    with pytest.raises(ValueError, match=r"known: FILE\.safetensors, FILE\.onnx, hf:FOLDER"):
+    with pytest.raises(
+        ValueError, match=r"known: FILE\.safetensors, FILE\.onnx, .*hf:FOLDER, .*FILE\.py:NAME"
+    ):
         open_suspect(name)
 
 
@@ -23,7 +25,7 @@ def test_pickles_are_never_loaded_and_the_message_says_how_to_convert(tmp_path, 
         open_suspect(str(path))
 
 
-@pytest.mark.parametrize("name", ["missing.safetensors", "missing.onnx", "hf:missing"])
+@pytest.mark.parametrize("name", ["missing.safetensors", "missing.onnx", "missing.skops", "hf:missing"])
 def test_a_release_that_is_not_there_is_a_format_error(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FormatError, match="missing"):
@@ -39,7 +41,7 @@ def test_an_ending_in_capitals_is_the_same_ending(tmp_path):
     ("options", "word"),
     [({"architecture": "net.py:make"}, "architecture"), ({"trust_code": True}, "trust_code")],
 )
-@pytest.mark.parametrize("name", ["model.onnx", "hf:model"])
+@pytest.mark.parametrize("name", ["model.onnx", "model.skops", "hf:model"])
 def test_options_that_a_kind_does_not_take_are_refused(name, options, word):
     with pytest.raises(ValueError, match=f"takes no {word}"):
         open_suspect(name, **options)
