@@ -124,7 +124,7 @@ class Journal:
             JournalError: The set was shown to others, or another comes first; or the journal fails.
         """
         if set_id not in self.sets_shown_to(suspect):
-            self.expose(set_id, _SHOWN + suspect, questions_id(self._root, set_id), set_ids)
+            self._expose(set_id, _SHOWN + suspect, questions_id(self._root, set_id), set_ids)
 
     def record_asked(self, suspect: str, set_id: SetId, place: int) -> None:
         """Write a question down before it is put.
@@ -181,8 +181,9 @@ class Journal:
             JournalError: The set was used before, or another comes first; or the journal fails.
             ValueError: An argument is out of range.
         """
-        fields: dict[str, Json] = {"set": list(set_id), "to": to, "questions": questions_id}
-        self._use(set_id, set_ids, "exposed", fields)
+        if to.startswith(_SHOWN):
+            raise ValueError(f"a set is shown to somebody, whose name does not begin with {_SHOWN.strip()!r}")
+        self._expose(set_id, to, questions_id, set_ids)
 
     def record_opened(self, set_id: SetId, to: str, set_ids: Sequence[SetId]) -> None:
         """Write down that a set is about to be published.
@@ -214,6 +215,10 @@ class Journal:
             if ledger.answers.get(questions_id) != digest_hex:
                 fields: dict[str, Json] = {"questions": questions_id, "digest": digest_hex}
                 self._append(contents, ledger, "answers", fields)
+
+    def _expose(self, set_id: SetId, to: str, questions: str, set_ids: Sequence[SetId]) -> None:
+        fields: dict[str, Json] = {"set": list(set_id), "to": to, "questions": questions}
+        self._use(set_id, set_ids, "exposed", fields)
 
     def _use(self, set_id: SetId, set_ids: Sequence[SetId], kind: str, fields: Mapping[str, Json]) -> None:
         with self._locked():

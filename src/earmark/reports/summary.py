@@ -63,6 +63,7 @@ def summary_json(verdict: Verdict) -> dict[str, Any]:
             "identity": measured.suspect_identity,
             "preprocessing": measured.preprocessing,
             "label_map": measured.label_map,
+            "label_map_identity": measured.label_map_identity,
             "method_count": measured.method_count,
         },
         "key": {

@@ -77,7 +77,7 @@ def open_weights(
     Where code is the architecture it decides as much as the weights do, and the identity names both.
     """
     model = load_weights(path, architecture=architecture, trust_code=trust_code)
-    if architecture is not None:
+    if architecture is not None and ".py:" in architecture:
         code, _, factory = architecture.rpartition(":")
         digest = f"{model.digest} in code sha256:{file_digest(Path(code))}:{factory}"
         model = replace(model, digest=digest)

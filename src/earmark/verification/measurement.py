@@ -93,6 +93,7 @@ class Measurement:
         suspect_identity: ``"sha256:…"`` of its release, or what else identifies it.
         preprocessing: In words.
         label_map: ``"by name"``, ``"by order"``, ``"from clean data"``, ``"split"`` or ``"best"``.
+        label_map_identity: The same, with a digest where the name does not say it all.
         questions: In the order asked.
         method_count: Different methods this suspect has had, this one included.
         statistic: As in ``Method``.
@@ -110,12 +111,17 @@ class Measurement:
     statistic: str = FIXED
     output_count: int = 0
     set_ids: tuple[SetId, ...] = ()
+    label_map_identity: str = ""
 
     @property
     def run_count(self) -> int:
         """How many runs of neighbouring sets were to be asked: 1 if none was left out between others."""
-        places = [self.verification_key.set_ids.index(set_id) for set_id in self.set_ids]
-        return sum(place - 1 not in places for place in places)
+        asked = set(self.set_ids)
+        before = (None, *self.verification_key.set_ids)
+        return sum(
+            set_id in asked and neighbour not in asked
+            for neighbour, set_id in zip(before, self.verification_key.set_ids, strict=False)
+        )
 
     @property
     def question_count(self) -> int:
@@ -203,6 +209,7 @@ def measure(
         method.statistic,
         output_count,
         asked,
+        str(recorded["label_map"]),
     )
     interview = Interview(suspect, journal, key.verification_key, on_answer)
     if label_map is None:

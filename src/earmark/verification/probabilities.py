@@ -30,6 +30,10 @@ def weights(probabilities: Sequence[float], temperature: str = "1") -> tuple[int
         >>> weights([1.0, float("nan")])
         <Miss.NOT_A_NUMBER: 'not a number'>
     """
+    try:
+        probabilities = [float(value) for value in probabilities]
+    except (OverflowError, TypeError, ValueError):
+        return Miss.NOT_A_NUMBER
     if not all(math.isfinite(value) and value >= 0 for value in probabilities) or not any(probabilities):
         return Miss.NOT_A_NUMBER
     # The greatest becomes 1: nothing overflows, and what underflows is nothing.

@@ -470,6 +470,12 @@ def test_a_set_is_shown_to_one_suspect_only(journal):
         journal.show_set(THIRD, "another", SETS)
 
 
+def test_nobody_bears_the_name_that_the_program_gives_to_its_own_questions(journal):
+    with pytest.raises(ValueError, match="does not begin with"):
+        journal.expose(FIRST, "questioned by this program: api", questions_id(ROOT, FIRST), SETS)
+    assert journal.head[0] == 0
+
+
 def test_a_set_shown_by_hand_is_not_asked_again_by_the_program(journal):
     journal.expose(FIRST, "api", questions_id(ROOT, FIRST), SETS)
     assert journal.sets_shown_to("api") == frozenset()

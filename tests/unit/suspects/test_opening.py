@@ -1,3 +1,4 @@
+import hashlib
 import subprocess
 import sys
 
@@ -5,6 +6,8 @@ import pytest
 
 from earmark.errors import FormatError, MissingExtraError
 from earmark.models.preprocessing import for_channels
+from earmark.models.table import build, describe
+from earmark.models.weights import save_weights
 from earmark.suspects.opening import open_suspect
 from small_models import onnx_file, questions, weights_file
 
@@ -107,3 +110,16 @@ def test_the_channels_of_the_questions_are_converted_to_the_models(tmp_path):
     suspect = open_suspect(str(onnx_file(tmp_path / "model.onnx")))
     grey = questions(6)
     assert suspect.answer([pixels.repeat(3, 2) for pixels in grey]) == suspect.answer(grey)
+
+
+def test_code_as_architecture_is_part_of_the_identity_and_a_name_is_not(tmp_path):
+    description = describe("digits-cnn", (8, 8, 1), tuple("0123456789"), 4)
+    save_weights(tmp_path / "m.safetensors", build(description), description)
+    (tmp_path / "net.py").write_text(
+        "from earmark.models.digits_cnn import DigitsCNN\n\ndef make(classes, shape):\n    return DigitsCNN(classes, shape[2], 4)\n"
+    )
+    plain = open_suspect(str(tmp_path / "m.safetensors"))
+    code = f"{tmp_path / 'net.py'}:make"
+    wrapped = open_suspect(str(tmp_path / "m.safetensors"), architecture=code, trust_code=True)
+    digest = hashlib.sha256((tmp_path / "net.py").read_bytes()).hexdigest()
+    assert wrapped.identity == f"{plain.identity} in code sha256:{digest}:make"

@@ -1,5 +1,6 @@
 from math import inf, nan
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +23,9 @@ def test_weights_never_add_up_to_more_than_one(values, temperature):
         assert found is Miss.NOT_A_NUMBER
 
 
-@pytest.mark.parametrize("values", [[nan, 1.0], [inf, 1.0], [-1e-9, 1.0], [0.0, 0.0], []])
+@pytest.mark.parametrize(
+    "values", [[nan, 1.0], [inf, 1.0], [-1e-9, 1.0], [0.0, 0.0], [], [10**400, 1], ["much", 1], [None, 1]]
+)
 def test_what_is_no_probability_is_a_miss(values):
     assert weights(values) is Miss.NOT_A_NUMBER
 
@@ -35,6 +38,10 @@ def test_a_temperature_sharpens_or_flattens():
 
 def test_the_scale_of_the_numbers_does_not_matter():
     assert weights([1e-300, 3e-300]) == weights([1.0, 3.0])
+
+
+def test_numbers_of_any_type_are_read():
+    assert weights([np.float32(1), 3]) == weights([1.0, 3.0])
 
 
 def test_the_top_class_is_a_miss_if_it_is_tied():
