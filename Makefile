@@ -8,7 +8,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 # PyTorch's own index of builds without CUDA, which are a tenth of the size. Where it cannot be reached, the
 # configured index decides.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
-EXTRAS := onnx,hf
+EXTRAS := onnx,hf,skops
 DEMO_FOLDER ?= earmark-demo
 
 .PHONY: demo test check format bench docs clean
