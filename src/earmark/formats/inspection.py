@@ -120,6 +120,7 @@ def _journal(data: bytes) -> Facts:
         ("methods", f"{len(methods)} for {len({suspect for suspect, _ in methods})} suspects"),
         *_shown_sets(entries),
         ("answers", f"recorded for {sum(entry.kind == 'answers' for entry in entries)} sets"),
+        ("questions", _questions(entries)),
     ]
 
 
@@ -132,6 +133,12 @@ def _shown_sets(entries: Sequence[journal_lines_v1.Entry]) -> Facts:
         for entry in entries
         if entry.kind in ("exposed", "opened")
     ]
+
+
+def _questions(entries: Sequence[journal_lines_v1.Entry]) -> str:
+    asked = [entry.suspect for entry in entries if entry.kind == "asked"]
+    replied = sum(entry.kind == "replied" for entry in entries)
+    return f"{len(asked)} put one by one to {len(set(asked))} suspects, {replied} answered"
 
 
 def _answers(data: bytes) -> Facts:

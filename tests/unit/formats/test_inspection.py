@@ -7,6 +7,7 @@ from earmark.formats import answers_v1, envelope, marking_key_v1, owner_key_v1, 
 from earmark.formats.inspection import describe
 from earmark.formats.journal_v1 import Journal
 from earmark.keys import OwnerKey
+from earmark.verification import Reply
 from vectors.tiny_key import signed, tiny_key
 
 KEY = tiny_key()
@@ -53,15 +54,19 @@ def test_a_journal_says_what_was_tried_and_shown(tmp_path):
     journal.expose(sets[0], "a holder", "0" * 12, sets)
     journal.record_answers("0" * 12, "00" * 32)
     journal.record_opened(sets[0], "the court", sets)
+    journal.record_asked("api", sets[1], 3)
+    journal.record_reply("api", sets[1], 3, Reply(4))
+    journal.record_asked("api", sets[1], 0)
     facts = describe(path.read_bytes())
     assert len(dict(facts)) == len(facts), "every fact has a name of its own"
     found = dict(facts)
-    assert found["entries"] == "5"
+    assert found["entries"] == "8"
     assert found["head"] == journal.head[1]
     assert found["methods"] == "2 for 1 suspects"
     assert found["entry 3"].startswith("set 0 of stratum 0 exposed to a holder at 20")
     assert found["entry 5"].startswith("set 0 of stratum 0 opened to the court at 20")
     assert found["answers"] == "recorded for 1 sets"
+    assert found["questions"] == "2 put one by one to 1 suspects, 1 answered"
 
 
 @pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
