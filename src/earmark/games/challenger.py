@@ -3,64 +3,27 @@
 correctness                 the marked model is accepted with its own key
 functionality-preserving    it is as accurate as the unmarked one
 non-trivial ownership       nobody makes a key in advance that claims a model he does not know
-unremovability              nobody makes, from the marked model, a good one that is no longer accepted,
-                            with fewer labelled inputs than training anew takes
-unforgeability              nobody who knows the model and vk opens vk in his own name
+unremovability              nobody makes, from the marked model and much more cheaply than by training anew,
+                            a good model that is no longer accepted
+unforgeability              nobody who knows the model and vk opens vk
+
+In doubt the adversary wins: what cannot be told apart on the held-out sample is decided against the promise.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Protocol
+from typing import Protocol
 
-from earmark.games.definitions import Classify, ErrorCount, count_errors
+from earmark.games.definitions import Classify, Comparison
 from earmark.games.rules import Judgement, Rule, exact_rule
-from earmark.keys import MarkingKey, VerificationKey
-from earmark.triggers import Backdoor
+from earmark.games.world import MarkedModel, Oracle, Seen, World, marked_model, seen_by_adversary
+from earmark.keys import MarkingKey, SetId
 
-
-@dataclass(frozen=True)
-class World:
-    """What every game needs: the paper's algorithms, and samples of D with f.
-
-    Attributes:
-        train: Train(O^f): labelled inputs and a seed to a model.
-        mark: Mark(M, mk) from scratch: labelled inputs, a backdoor and a seed to a marked model.
-        keygen: KeyGen: a seed to a marking key.
-        inputs: Labelled inputs for training: what the oracle O^f gives.
-        classes: f of each of them.
-        held_out: Inputs on which accuracy is measured.
-        held_out_classes: f of each of them.
-        accuracy_loss: How much less accurate than the marked model a stolen one may be and still be good.
-    """
-
-    train: Callable[[Sequence[Any], Sequence[int], int], Classify]
-    mark: Callable[[Sequence[Any], Sequence[int], Backdoor, int], Classify]
-    keygen: Callable[[int], MarkingKey]
-    inputs: Sequence[Any]
-    classes: Sequence[int]
-    held_out: Sequence[Any]
-    held_out_classes: Sequence[int]
-    accuracy_loss: Fraction = Fraction(1, 50)
-
-    def errors(self, model: Classify) -> ErrorCount:
-        """Return a model's errors on held-out inputs."""
-        return count_errors(model, self.held_out, self.held_out_classes)
-
-
-@dataclass(frozen=True)
-class MarkedModel:
-    """What MModel() returns.
-
-    Attributes:
-        plain: M, trained without the mark.
-        marked: M̂.
-        key: (mk, vk).
-    """
-
-    plain: Classify
-    marked: Classify
-    key: MarkingKey
+TOO_MUCH_WORK = "too much work"
+TOO_INACCURATE = "too inaccurate"
+ACCEPTED, NOT_ACCEPTED = "accepted", "not accepted"
+AS_ACCURATE = "as accurate"
 
 
 @dataclass(frozen=True)
@@ -68,198 +31,198 @@ class Outcome:
     """How a game ended.
 
     Attributes:
-        broken: Whether the promise was broken: the adversary won, or without one the property failed.
+        lost_because: Every reason why the promise stands, in words; none if it is broken.
         judgement: What the rule said of the model in question.
-        errors: Errors on held-out inputs: of the marked or stolen model.
-        errors_before: The same of the model that it is compared with; None where none is.
-        queries: Labelled inputs that the adversary took.
+        comparison: The accuracy of that model against the unmarked one; None where it plays no part.
+        work: What the adversary worked.
+        training_work: What Train worked.
     """
 
-    broken: bool
+    lost_because: tuple[str, ...]
     judgement: Judgement
-    errors: ErrorCount
-    errors_before: ErrorCount | None = None
-    queries: int = 0
+    comparison: Comparison | None = None
+    work: float = 0.0
+    training_work: float = 0.0
+
+    @property
+    def broken(self) -> bool:
+        """Whether the adversary won; in the two games that have none, whether the promise failed."""
+        return not self.lost_because
 
 
 class Claimant(Protocol):
-    """Plays for non-trivial ownership."""
+    """Plays against non-trivial ownership."""
 
-    def claim(self, world: World, seed: int, model: Classify | None) -> MarkingKey:
-        """Return a key. The model is None unless the game is played without the rule that keys come first."""
+    def claim(self, oracle: Oracle, seen: Seen | None) -> MarkingKey:
+        """Return a key: (m̃k, ṽk).
+
+        Args:
+            oracle: O^f. With it and the public algorithms the claimant can train models of his own.
+            seen: None in the paper's game, where keys come before the model; else the model and its vk.
+        """
         ...
 
 
 class Remover(Protocol):
     """Plays against unremovability."""
 
-    def remove(self, marked: Classify, verification_key: VerificationKey, oracle: "Oracle") -> Classify:
-        """Return a model that is good and no longer accepted."""
+    def remove(self, seen: Seen) -> Classify:
+        """Return M̃: as good as the unmarked model, and no longer accepted."""
         ...
 
 
 class Forger(Protocol):
     """Plays against unforgeability."""
 
-    def forge(
-        self, marked: Classify, verification_key: VerificationKey, oracle: "Oracle"
-    ) -> tuple[Classify, MarkingKey]:
-        """Return a model and a marking key that is accepted together with the owner's vk."""
+    def forge(self, seen: Seen) -> tuple[Classify, MarkingKey]:
+        """Return (M̃, m̃k) that is accepted together with the owner's vk."""
         ...
-
-
-class OracleSpentError(Exception):
-    """An adversary asked for more labelled inputs than he has."""
-
-
-class Oracle:
-    """O^f with a budget: labelled inputs, counted.
-
-    Args:
-        world: Where they come from.
-        budget: How many may be taken.
-    """
-
-    def __init__(self, world: World, budget: int) -> None:
-        self._world = world
-        self._budget = budget
-        self.taken = 0
-
-    def draw(self, count: int) -> tuple[Sequence[Any], Sequence[int]]:
-        """Return so many labelled inputs, new ones each time.
-
-        Raises:
-            OracleSpentError: Fewer are left.
-        """
-        start, self.taken = self.taken, self.taken + count
-        if self.taken > min(self._budget, len(self._world.inputs)):
-            raise OracleSpentError(f"{self._budget} labelled inputs are all there is")
-        return self._world.inputs[start : self.taken], self._world.classes[start : self.taken]
-
-
-def marked_model(world: World, seed: int) -> MarkedModel:
-    """Play MModel(): train without and with the mark.
-
-    Args:
-        world: The world.
-        seed: Of key and trainings.
-
-    Source:
-        Adi et al. 2018, Section 3 (MModel)
-    """
-    key = world.keygen(seed)
-    plain = world.train(world.inputs, world.classes, seed)
-    marked = world.mark(world.inputs, world.classes, key.backdoor(), seed)
-    return MarkedModel(plain, marked, key)
 
 
 def correctness(world: World, seed: int, rule: Rule = exact_rule) -> Outcome:
     """Is the honestly marked model accepted with its own key?
 
     Args:
-        world: The world.
-        seed: Of the model.
+        world: The world; Mark is what is on trial, and there is no adversary.
+        seed: The challenger's randomness.
         rule: Verify.
 
     Source:
         Adi et al. 2018, Section 3 (Correctness)
     """
     made = marked_model(world, seed)
-    judgement = rule(made.key, made.key.verification_key, made.marked)
-    return Outcome(not judgement.accepted, judgement, world.errors(made.marked))
+    judgement = _judged(rule, made, made.marked)
+    return Outcome((ACCEPTED,) if judgement.accepted else (), judgement)
 
 
 def functionality_preserving(world: World, seed: int, rule: Rule = exact_rule) -> Outcome:
-    """Is the marked model as accurate as the unmarked one, up to ``World.accuracy_loss``?
+    """Is the marked model about as accurate as the unmarked one?
 
     Args:
-        world: The world.
-        seed: Of the models.
+        world: The world; Mark is what is on trial, and there is no adversary.
+        seed: The challenger's randomness.
         rule: Verify; its judgement of the marked model is reported and does not decide.
+
+    Returns:
+        Broken unless the sample shows, but for ``World.doubt``, that the loss is at most
+        ``World.accuracy_loss``.
 
     Source:
         Adi et al. 2018, Section 3 (Functionality-preserving)
     """
     made = marked_model(world, seed)
-    before, after = world.errors(made.plain), world.errors(made.marked)
-    judgement = rule(made.key, made.key.verification_key, made.marked)
-    return Outcome(after.rate - before.rate > world.accuracy_loss, judgement, after, before)
+    found = world.compare(made.plain, made.marked)
+    is_shown = found.at_most(world.doubt) <= world.accuracy_loss
+    return Outcome((AS_ACCURATE,) if is_shown else (), _judged(rule, made, made.marked), found)
 
 
 def non_trivial_ownership(
     world: World, claimant: Claimant, seed: int, rule: Rule = exact_rule, *, key_comes_first: bool = True
 ) -> Outcome:
-    """Can somebody claim a model that he does not know?
+    """Can somebody claim a model that he did not mark?
 
     1. The claimant makes a key.
-    2. Only then the challenger trains and marks a model, with a key of his own.
-    3. The claimant wins if the rule accepts his key for it.
+    2. Only then the challenger plays MModel().
+    3. The claimant wins if the rule accepts his key for the marked model.
 
     Args:
         world: The world.
         claimant: The adversary.
-        seed: Of the challenger's model.
+        seed: The challenger's randomness.
         rule: Verify.
-        key_comes_first: False to let the claimant see the model in step 1: what the paper's definition
-            excludes, and a court cannot.
+        key_comes_first: False to exchange steps 1 and 2 and show the claimant model and vk: the paper's
+            definition excludes it, and a court cannot.
 
     Source:
         Adi et al. 2018, Section 3 (Non-trivial ownership)
     """
-    made = marked_model(world, seed)
-    key = claimant.claim(world, seed, None if key_comes_first else made.marked)
+    if key_comes_first:
+        key = claimant.claim(world.oracle(), None)
+        made = marked_model(world, seed)
+    else:
+        made = marked_model(world, seed)
+        seen = seen_by_adversary(world, made)
+        key = claimant.claim(seen.oracle, seen)
     judgement = rule(key, key.verification_key, made.marked)
-    return Outcome(judgement.accepted, judgement, world.errors(made.marked))
+    return Outcome(() if judgement.accepted else (NOT_ACCEPTED,), judgement)
 
 
 def unremovability(
-    world: World, remover: Remover, seed: int, rule: Rule = exact_rule, *, budget: int
+    world: World,
+    remover: Remover,
+    seed: int,
+    rule: Rule = exact_rule,
+    *,
+    work_share: Fraction | None = None,
+    budget: int | None = None,
 ) -> Outcome:
     """Can somebody who has the marked model and vk get rid of the mark and keep a good model?
+
+    1. The challenger plays MModel().
+    2. The adversary makes M̃ from O^f, M̂ and vk.
+    3. He wins if M̃ is about as accurate as M, the rule refuses it, and he worked much less than Train.
 
     Args:
         world: The world.
         remover: The adversary.
-        seed: Of the challenger's model.
+        seed: The challenger's randomness.
         rule: Verify.
-        budget: Labelled inputs that the adversary has. With as many as the owner he can train anew: the paper
-            therefore bounds his time by that of training.
+        work_share: Share of the work of Train that the adversary may do. Without a limit he trains anew, and
+            no mark in the world can be in what he never took from the owner. None sets none.
+        budget: Labelled inputs that he may take; None for all that the owner has. The paper limits time.
 
     Returns:
-        Broken if the adversary's model is good and not accepted.
+        Broken if he won; that M̃ is less accurate by more than ``World.accuracy_loss`` must be shown by the
+        sample, but for ``World.doubt``.
+
+    Raises:
+        ValueError: A share of work is asked for, and the world does not measure work.
 
     Source:
         Adi et al. 2018, Section 3 (Unremovability)
     """
+    if work_share is not None and world.work is None:
+        raise ValueError("the world does not measure work, so that none can be limited")
     made = marked_model(world, seed)
-    oracle = Oracle(world, budget)
-    stolen = remover.remove(made.marked, made.key.verification_key, oracle)
-    before, after = world.errors(made.marked), world.errors(stolen)
-    judgement = rule(made.key, made.key.verification_key, stolen)
-    is_good = after.rate - before.rate <= world.accuracy_loss
-    return Outcome(is_good and not judgement.accepted, judgement, after, before, oracle.taken)
+    seen = seen_by_adversary(world, made, budget)
+    start = world.work_so_far()
+    stolen = remover.remove(seen)
+    work = world.work_so_far() - start
+    found, judgement = world.compare(made.plain, stolen), _judged(rule, made, stolen)
+    conditions = {
+        TOO_MUCH_WORK: work_share is not None and work > work_share * Fraction(made.training_work),
+        TOO_INACCURATE: found.at_least(world.doubt) > world.accuracy_loss,
+        ACCEPTED: judgement.accepted,
+    }
+    lost_because = tuple(reason for reason, holds in conditions.items() if holds)
+    return Outcome(lost_because, judgement, found, work, made.training_work)
 
 
 def unforgeability(
-    world: World, forger: Forger, seed: int, rule: Rule = exact_rule, *, budget: int = 0
+    world: World, forger: Forger, seed: int, rule: Rule = exact_rule, *, opened: Sequence[SetId] = ()
 ) -> Outcome:
-    """Can somebody who knows the model and vk open vk in his own name?
+    """Can somebody who knows the model and vk open vk?
+
+    1. The challenger plays MModel().
+    2. The adversary makes M̃ and m̃k from O^f, M̂ and vk.
+    3. He wins if the rule accepts m̃k for M̃ together with the owner's vk.
 
     Args:
         world: The world.
         forger: The adversary.
-        seed: Of the challenger's model.
+        seed: The challenger's randomness.
         rule: Verify.
-        budget: Labelled inputs that the adversary has.
-
-    Returns:
-        Broken if the rule accepts his model and marking key together with the owner's vk.
+        opened: Sets whose triggers and secrets the adversary is given as well: the owner opened them in
+            earlier disputes. The paper has one set and gives none.
 
     Source:
         Adi et al. 2018, Section 3 (Unforgeability)
     """
     made = marked_model(world, seed)
-    oracle = Oracle(world, budget)
-    model, key = forger.forge(made.marked, made.key.verification_key, oracle)
+    model, key = forger.forge(seen_by_adversary(world, made, None, opened))
     judgement = rule(key, made.key.verification_key, model)
-    return Outcome(judgement.accepted, judgement, world.errors(model), None, oracle.taken)
+    return Outcome(() if judgement.accepted else (NOT_ACCEPTED,), judgement)
+
+
+def _judged(rule: Rule, made: MarkedModel, model: Classify) -> Judgement:
+    return rule(made.key, made.key.verification_key, model)

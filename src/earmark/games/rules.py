@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from earmark.commitment.canonical import Json
 from earmark.errors import EarmarkError
 from earmark.games.definitions import Classify
-from earmark.keys import MarkingKey, SetId, VerificationKey
+from earmark.keys import MarkingKey, SetId, Transcript, VerificationKey
+from earmark.statistics import match_tail
 from earmark.suspects import Answer
 from earmark.verification import Reply, measure, verify
 from earmark.verification.paper_rule import GroundTruth, verify_by_paper
@@ -22,15 +23,18 @@ class Judgement:
         accepted: Whether it accepts.
         match_count: Triggers answered with their label.
         question_count: Triggers asked; 0 if the rule refused before.
-        bound: For the exact rule: no model that is independent of the key is accepted with a higher chance
-            than this, before penalties. None for a rule that bounds nothing.
+        tail: For the exact rule: the exact chance of at least as many matches for a model that does not
+            depend on the key, before penalties. None for a rule that bounds nothing.
+        false_acceptance: For the exact rule: the exact chance that such a model is accepted with this key:
+            P[Bin(n, 1/C) >= threshold]. It does not depend on the answers. None as before.
         refused: Why it refused before it asked, or None.
     """
 
     accepted: bool
     match_count: int = 0
     question_count: int = 0
-    bound: Fraction | None = None
+    tail: Fraction | None = None
+    false_acceptance: Fraction | None = None
     refused: str | None = None
 
 
@@ -43,39 +47,70 @@ class Rule(Protocol):
 
 
 def exact_rule(key: MarkingKey, verification_key: VerificationKey, model: Classify) -> Judgement:
-    """Judge by the exact rule; see ``earmark.verification``."""
+    """Judge by the exact rule, with its default penalties; see ``earmark.verification``."""
     try:
-        suspect = _Suspect(model, key.transcript.class_count)
-        verdict = verify(measure(key, suspect, _NoJournal(), verification_key=verification_key))
+        published = _read_again(verification_key)
+        suspect = _Suspect(model, published.transcript.class_count)
+        measured = measure(_own(key), suspect, _NoJournal(), verification_key=published)
+        verdict = verify(measured)
     except EarmarkError as error:
         return Judgement(False, refused=str(error))
-    measured = verdict.measurement
-    return Judgement(verdict.owned, measured.match_count, measured.question_count, verdict.tail)
+    threshold, asked = verdict.threshold, measured.question_count
+    chance = Fraction(0) if threshold is None else match_tail(asked, threshold, verdict.chance)
+    return Judgement(verdict.owned, measured.match_count, asked, verdict.tail, chance)
 
 
-def paper_rule(epsilon: Fraction, stated_by: str = "the game") -> Rule:
-    """Return the paper's rule with a share epsilon of misses; the labels are attested to be wrong.
+def paper_rule(epsilon: Fraction, truth: Callable[[Any], int | None] | None = None) -> Rule:
+    """Return the paper's rule with a share epsilon of misses.
 
     Args:
         epsilon: The share of triggers that may miss.
-        stated_by: Who attests; in the games the challenger lets every claim about f pass.
+        truth: f, by which step 1 refuses labels that are right; None stands for ⊥. Without it the
+            challenger lets every claim about f pass.
+
+    Source:
+        Adi et al. 2018, Section 4 (Verify)
     """
 
     def rule(key: MarkingKey, verification_key: VerificationKey, model: Classify) -> Judgement:
         try:
+            published, own = _read_again(verification_key), _own(key)
             verdict = verify_by_paper(
-                key,
-                _Suspect(model, key.transcript.class_count),
+                own,
+                _Suspect(model, published.transcript.class_count),
                 _NoJournal(),
                 epsilon=epsilon,
-                ground_truth=GroundTruth(stated_by),
-                verification_key=verification_key,
+                ground_truth=_ground_truth(own, truth),
+                verification_key=published,
             )
         except EarmarkError as error:
             return Judgement(False, refused=str(error))
-        return Judgement(verdict.accepted, verdict.match_count, len(verdict.questions))
+        refused = "step 1: a label is the true class" if verdict.refused_by == 1 else None
+        return Judgement(verdict.accepted, verdict.match_count, len(verdict.questions), refused=refused)
 
     return rule
+
+
+def _ground_truth(key: MarkingKey, truth: Callable[[Any], int | None] | None) -> GroundTruth:
+    if truth is None:
+        return GroundTruth("the game")
+    classes = {
+        (set_id, place): truth(trigger.value)
+        for set_id, triggers in key.triggers.items()
+        for place, trigger in enumerate(triggers)
+    }
+    return GroundTruth("the ground truth of the game", classes)
+
+
+def _read_again(key: VerificationKey) -> VerificationKey:
+    # What an adversary hands in is an object of this process. Its root is computed anew from its bytes, as
+    # if it came in a file: a remembered root could be another's.
+    return VerificationKey(Transcript.from_bytes(key.transcript.canonical_bytes), bytes(key.signature))
+
+
+def _own(key: MarkingKey) -> MarkingKey:
+    published = _read_again(key.verification_key)
+    return MarkingKey(published, dict(key.secrets), dict(key.triggers), key.chosen_labels)
 
 
 class _Suspect:
@@ -83,6 +118,8 @@ class _Suspect:
     class_names: tuple[str, ...] | None = None
 
     def __init__(self, model: Classify, class_count: int) -> None:
+        # A claimant who declares other classes than the model has gains nothing: what lies beyond them is
+        # not read, and a label drawn from C classes is matched with chance 1/C whatever the model says.
         self._model = model
         self.class_count = class_count
 
