@@ -513,3 +513,11 @@ def test_lines_of_other_processes_are_seen_and_changed_ones_refused(path, journa
     path.write_bytes(path.read_bytes().replace(b'"place":1', b'"place":9'))
     with pytest.raises(JournalError, match="the chain is broken"):
         journal.record_asked("api", FIRST, 2)
+
+
+def test_a_last_line_that_was_cut_off_is_named(path, journal):
+    journal.record_method("sha256:00", METHOD)
+    path.write_bytes(path.read_bytes() + b'{"entry":2')
+    for use in (lambda: Journal(path, ROOT), journal.exposed_sets):
+        with pytest.raises(JournalError, match="entry 2 is cut off"):
+            use()
