@@ -19,14 +19,16 @@ import torch
 from rich.progress import Progress
 from torch import nn
 
-from earmark.cli.training import keep_freed_memory
 from earmark.data import ClassificationData, load_data
 from earmark.keys import MarkingKey, OwnerKey, Task, keygen
+from earmark.marking.augmentation import TriggerAugmentation
+from earmark.marking.embedding import Embedding
 from earmark.marking.recipes import FROM_SCRATCH, PRE_TRAINED, count_matches, mark
 from earmark.models.description import ModelDescription
 from earmark.models.prediction import predict_scores
 from earmark.models.table import build, describe
 from earmark.models.weights import file_digest, load_weights, save_weights
+from earmark.processor import keep_freed_memory
 from earmark.training import Checkpoint, SplitBatches, TrainingSettings, train
 from earmark.triggers.abstract import AbstractSampler
 from earmark.triggers.image import ImageGeometry
@@ -48,6 +50,9 @@ class Arm:
         per_batch: k; None to let it follow from the exposures.
         epochs: Passes, if other than the study's.
         learning_rate: If other than the study's.
+        embedding: Attributes of ``Embedding``; None for the paper's plain mixture.
+        augmentation: Attributes of ``TriggerAugmentation``; None to show triggers as they are.
+        exposures: How often each trigger is shown; None for the recipe's own number.
     """
 
     name: str
@@ -57,6 +62,9 @@ class Arm:
     per_batch: int | None = None
     epochs: int | None = None
     learning_rate: float | None = None
+    embedding: dict[str, Any] | None = None
+    augmentation: dict[str, Any] | None = None
+    exposures: int | None = None
 
 
 @dataclass(frozen=True)
@@ -137,7 +145,8 @@ def one_run(study: Study, arm: Arm, seed: int, data: ClassificationData, device:
     path = model_path(study, arm, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     module = new_module(study, arm, seed, description, device)
-    identity = json.dumps([study.name, study.data, asdict(arm), description.to_text()])
+    parts = {name: value for name, value in asdict(arm).items() if value is not None}
+    identity = json.dumps([study.name, study.data, parts, description.to_text()])
     checkpoint = Checkpoint(path.with_suffix(".checkpoint"), identity, 120.0)
     key = None if arm.recipe == "none" else key_of(study, arm, seed, data)
     start = perf_counter()
@@ -160,7 +169,14 @@ def one_run(study: Study, arm: Arm, seed: int, data: ClassificationData, device:
             train(module, batches, settings, checkpoint=checkpoint, on_step=on_step, on_epoch=on_epoch)
         else:
             base = PRE_TRAINED if arm.recipe == "pre-trained" else FROM_SCRATCH
-            recipe = replace(base, settings=settings, per_batch=arm.per_batch)
+            recipe = replace(
+                base,
+                settings=settings,
+                per_batch=arm.per_batch,
+                exposures=arm.exposures or base.exposures,
+                embedding=None if arm.embedding is None else Embedding(**arm.embedding),
+                augmentation=None if arm.augmentation is None else TriggerAugmentation(**arm.augmentation),
+            )
             backdoor = key.backdoor()
             marking = mark(
                 module, data.train, description.preprocessing, backdoor, recipe,
