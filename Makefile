@@ -8,7 +8,11 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 # PyTorch's own index of builds without CUDA, which are a tenth of the size. Where it cannot be reached, the
 # configured index decides.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
-EXTRAS := onnx,hf,skops
+# One process for each core; what shares a fixture stays together.
+PYTEST_ARGS ?= -n auto --dist loadscope
+EXTRAS := onnx,hf,skops,http
+# What the tests need beside those: nothing is skipped for want of a library.
+TEST_EXTRAS := zk,plots,parquet,ray,dev,docs
 DEMO_FOLDER ?= earmark-demo
 
 .PHONY: demo test check format bench docs clean
@@ -59,5 +63,5 @@ $(VENV)/.installed: $(VENV)/.torch pyproject.toml
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(PIP) install --quiet -c constraints.txt -e '.[$(EXTRAS),dev,docs]'  # the site is built by a test
+	$(PIP) install --quiet -c constraints.txt -e '.[$(EXTRAS),$(TEST_EXTRAS)]'  # the site is built by a test
 	touch $@

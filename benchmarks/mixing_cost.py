@@ -14,13 +14,13 @@ import numpy as np
 import torch
 
 from digits import CLASSES, new_key
-from earmark.cli.training import keep_freed_memory
 from earmark.data import Split
 from earmark.data.table import digits_images
 from earmark.keys import OwnerKey, Task, keygen
 from earmark.marking import Mixer
 from earmark.marking.recipes import MixedBatches
 from earmark.models.table import build, describe
+from earmark.processor import keep_freed_memory
 from earmark.training import Batches, SplitBatches, TrainingSettings, train
 from earmark.triggers.abstract import AbstractSampler
 from earmark.triggers.image import ImageGeometry

@@ -4,32 +4,32 @@ python benchmarks/readme_table.py [--check]
 """
 
 import argparse
-import json
-import re
-import sys
+import math
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).parents[1]
-BEGIN, END = "<!-- measured:begin -->\n", "<!-- measured:end -->"
-
-
-def result(name: str) -> dict[str, Any]:
-    """Return a committed result."""
-    value: dict[str, Any] = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
-    return value
+from written import ROOT, result, write_part
 
 
 def rows() -> list[str]:
     """Return the rows of the table."""
     digits, mixing = result("digits-from-scratch"), result("mixing-cost")
     verifying, start = result("verify-cost")["models"], result("start-up")["seconds"]
+    table1 = result("table1-cifar10-small")
     lost, matches = digits["points_lost_by_marking"], digits["matches_of_100"]
     table = [
         f"| accuracy lost by a mark from scratch, digits, 5 folds x {digits['seeds']} seeds, paired | ≤ 0.3 points | "
         f"{lost['mean']:.2f} points, 95% interval {lost['low']:.2f} to {lost['high']:.2f}: {digits['target']} |",
         f"| triggers that take | 100 of 100 | {matches['least']} or more in all {matches['runs']} runs |",
     ]
+    for name, part in table1["arms"].items():
+        if name == "unmarked":
+            continue
+        lost, (way, _, count) = part["points_lost_by_marking"], name.rpartition("-")
+        table.append(
+            f"| accuracy lost, CIFAR-10, resnet18 width 16, 12 epochs, {way}, {count} triggers, "
+            f"k = {part['k']}, {len(part['seeds'])} seeds | ≤ {lost['target']} points | {lost['mean']:.2f} points, 95% interval {lost['low']:.2f} to "
+            f"{lost['high']:.2f}: {lost['verdict']}; {', '.join(sorted(set(part['matches'])))} |"
+        )
     for name, part in mixing.items():
         if isinstance(part, dict) and "ratio" in part:
             table.append(
@@ -40,6 +40,21 @@ def rows() -> list[str]:
         table.append(
             f"| verifying 100 triggers, {name} (bare passes {part['bare_seconds']:.3f} s) | "
             f"≤ {part['target_seconds']:.2f} s | {part['verify_seconds']:.2f} s: {'met' if part['met'] else 'missed'} |"
+        )
+    for name, seconds, gigabytes, megabytes, check_seconds in (
+        ("digits-cnn", 5, 1, None, 2),
+        ("cnn-137k", 30, 3, 10, 5),
+    ):
+        network = result("zero-knowledge")["networks"][name]
+        prove, check = network["prove, warm"], network["check, warm"]["checking"]["seconds"]
+        took, used = prove["proving"]["seconds"], prove["peak_megabytes"] / 1000
+        met = took <= seconds and used <= gigabytes and check <= check_seconds
+        met = met and prove["proof_megabytes"] <= (megabytes or math.inf)
+        size = f", {megabytes} MB" if megabytes else ""
+        table.append(
+            f"| an ownership proof over 100 triggers, {name}, {prove['parameters']:,} parameters | ≤ {seconds} s, "
+            f"{gigabytes} GB{size}; check ≤ {check_seconds} s | {took:.1f} s, {used:.2f} GB, "
+            f"{prove['proof_megabytes']:.1f} MB; check {check:.1f} s: {'met' if met else 'missed'} |"
         )
     for name in ("earmark --help", "import earmark"):
         part = start[name]
@@ -55,13 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     arguments = parser.parse_args()
-    readme = ROOT / "README.md"
-    old = readme.read_text(encoding="utf-8")
-    table = BEGIN + "\n".join(rows()) + "\n" + END
-    new = re.sub(re.escape(BEGIN) + ".*?" + re.escape(END), lambda _: table, old, flags=re.DOTALL)
-    if arguments.check:
-        sys.exit("README.md: run python benchmarks/readme_table.py" if new != old else 0)
-    readme.write_text(new, encoding="utf-8")
+    write_part(ROOT / "README.md", "measured", "\n".join(rows()) + "\n", arguments.check, Path(__file__).name)
 
 
 if __name__ == "__main__":

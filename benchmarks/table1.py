@@ -32,7 +32,7 @@ from earmark.processor import keep_freed_memory
 from earmark.training import Checkpoint, SplitBatches, TrainingSettings, train
 from earmark.triggers.abstract import AbstractSampler
 from earmark.triggers.image import ImageGeometry
-from measuring import RESULTS, paired_by_seed, save
+from measuring import RESULTS, draw_alike_everywhere, paired_by_seed, save
 
 HERE = Path(__file__).parent
 UNMARKED = "unmarked"
@@ -239,6 +239,7 @@ def summary(study: Study, runs: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     """Run what is missing of a study, and write its table."""
+    draw_alike_everywhere()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", type=Path)
     parser.add_argument("--device", default="cpu")

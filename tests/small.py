@@ -14,7 +14,9 @@ ONLY_SET = SetId(0, 0)
 DIGITS = tuple(str(digit) for digit in range(10))
 
 
-def new_key(seed: int = 0, *, triggers: int = 100, sets: int = 1, choose_labels=None) -> MarkingKey:
+def new_key(
+    seed: int = 0, *, triggers: int = 100, sets: int = 1, choose_labels=None, revival=None
+) -> MarkingKey:
     """A real key for 8x8 grey pictures in 10 classes, reproducible."""
     randomness = np.random.default_rng(seed)
     return keygen(
@@ -24,6 +26,7 @@ def new_key(seed: int = 0, *, triggers: int = 100, sets: int = 1, choose_labels=
         triggers_per_set=triggers,
         set_count=sets,
         choose_labels=choose_labels,
+        revival=revival,
         random_bytes=randomness.bytes,
     )
 

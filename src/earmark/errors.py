@@ -8,8 +8,12 @@
     ├── TriggerSetTooSmallError     the numbers cannot give the asked assurance
     ├── SimilarTriggersError        a sampler cannot make triggers that differ enough
     ├── VerificationError           a numbered step of the verification refuses the claim
+    ├── ClaimError                  a numbered step of checking a claim refuses it
+    ├── ProofError                  a numbered step of an ownership proof refuses it
     ├── JournalError                the journal is missing, altered, or forbids this use of a set
     ├── SuspectError                the suspect cannot be questioned
+    │   └── BudgetError                 what it may cost is used up; what was answered is kept
+    ├── TimestampError              a time-stamping authority cannot be asked, or its stamp shows nothing
     ├── MarkingError                training ended without a usable mark
     └── MissingExtraError           an optional dependency is not installed
 
@@ -59,12 +63,44 @@ class VerificationError(EarmarkError):
         self.step = step
 
 
+class ClaimError(EarmarkError):
+    """A numbered step of checking a claim refuses to go on.
+
+    Attributes:
+        step: The step's number, as in ``earmark.claims.checking``.
+    """
+
+    def __init__(self, step: int, message: str) -> None:
+        super().__init__(f"step {step}: {message}")
+        self.step = step
+
+
+class ProofError(EarmarkError):
+    """A numbered step of making or checking an ownership proof refuses to go on.
+
+    Attributes:
+        step: The step's number, as in ``earmark.zero_knowledge.checker``; 0 while it is made.
+    """
+
+    def __init__(self, step: int, message: str) -> None:
+        super().__init__(f"step {step}: {message}")
+        self.step = step
+
+
 class JournalError(EarmarkError):
     """The journal is missing, altered, locked, or forbids this use of a set."""
 
 
 class SuspectError(EarmarkError):
     """The suspect cannot be questioned."""
+
+
+class TimestampError(EarmarkError):
+    """A time-stamping authority cannot be asked, or its stamp does not show what it should."""
+
+
+class BudgetError(SuspectError):
+    """What questioning may cost is used up; what was answered is kept."""
 
 
 class MarkingError(EarmarkError):

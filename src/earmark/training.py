@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ from earmark.models.preprocessing import Preprocessing
 
 _CHECKPOINT_FORMAT = "earmark/checkpoint/v1"
 OPTIMIZERS = ("sgd", "adamw")
-SCHEDULES = ("cosine", "steps", "constant")
+SCHEDULES = ("cosine", "steps", "halving", "constant")
 AUGMENTATIONS = ("none", "crop", "crop-flip")
 
 
@@ -40,8 +40,8 @@ class TrainingSettings:
         learning_rate: At its highest.
         optimizer: ``"sgd"`` (Nesterov momentum 0.9) or ``"adamw"``.
         weight_decay: Of the optimizer.
-        schedule: ``"cosine"`` to zero, ``"steps"`` (a tenth after each third, as in the paper) or
-            ``"constant"``.
+        schedule: ``"cosine"`` to zero, ``"steps"`` (a tenth after each third, as in the paper),
+            ``"halving"`` (a half after each sixth, as strong fine-tuning does) or ``"constant"``.
         warmup_epochs: Linear rise at the start.
         label_smoothing: Share of the target spread over all classes, 0 to below 1.
         augmentation: ``"none"``, ``"crop"`` (shift by up to an eighth of the side) or ``"crop-flip"``.
@@ -190,24 +190,32 @@ class Checkpoint:
     interval_seconds: float = 30.0
 
 
+Loss: TypeAlias = Callable[[nn.Module, Tensor, Tensor], Tensor]
+"""From the network, the inputs and the targets of a step to the number that is made small."""
+
+
 def train(
     module: nn.Module,
     batches: Batches,
     settings: TrainingSettings,
     *,
+    loss_function: Loss | None = None,
     checkpoint: Checkpoint | None = None,
     on_step: Callable[[int, int], None] = lambda step, total: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    until: Callable[[Epoch], bool] = lambda epoch: False,
 ) -> tuple[Epoch, ...]:
     """Train a network in place.
 
     Args:
         module: The network; left in evaluation mode.
         batches: Inputs and targets of every step.
-        settings: How.
+        settings: How. Parameters that need no gradient stay as they are.
+        loss_function: What is made small; None for the cross-entropy with the settings' label smoothing.
         checkpoint: Where to keep the state, and to resume from; None to keep nothing.
         on_step: Called after each step with the steps done and in all.
         on_epoch: Called after each pass.
+        until: Asked after each pass; training ends when it says so.
 
     Returns:
         The passes made in this call.
@@ -237,9 +245,7 @@ def train(
             inputs, targets = (part.to(device, non_blocking=True) for part in batches.batch(step))
             if settings.channels_last:
                 inputs = inputs.contiguous(memory_format=torch.channels_last)
-            loss = nn.functional.cross_entropy(
-                module(inputs), targets, label_smoothing=settings.label_smoothing
-            )
+            loss = (loss_function or _cross_entropy(settings))(module, inputs, targets)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # torch's own stub lacks it
             optimizer.step()
@@ -249,6 +255,8 @@ def train(
                 history.append(_finished_epoch(step, batches.steps_per_epoch, losses, rate))
                 on_epoch(history[-1])
                 losses = []
+                if until(history[-1]):
+                    break
             if checkpoint is not None and monotonic() - saved_at >= checkpoint.interval_seconds:
                 _save_checkpoint(checkpoint, settings, module, optimizer, step + 1)
                 saved_at = monotonic()
@@ -256,6 +264,13 @@ def train(
     if checkpoint is not None:
         checkpoint.path.unlink(missing_ok=True)
     return tuple(history)
+
+
+def _cross_entropy(settings: TrainingSettings) -> Loss:
+    def loss(module: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(module(inputs), targets, label_smoothing=settings.label_smoothing)
+
+    return loss
 
 
 def _finished_epoch(step: int, steps_per_epoch: int, losses: list[Tensor], rate: float) -> Epoch:
@@ -288,6 +303,8 @@ def _learning_rate(settings: TrainingSettings, step: int, total: int, steps_per_
         return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
     if settings.schedule == "steps":
         return settings.learning_rate * 0.1 ** int(3 * done)
+    if settings.schedule == "halving":
+        return settings.learning_rate * 0.5 ** int(6 * done)
     return settings.learning_rate
 
 

@@ -29,10 +29,15 @@ def test_one_changed_pixel_redraws_every_label():
     pixels = key.triggers[ONLY_SET][0].value.copy()
     pixels[0, 0, 0] ^= 1
     triggers = (Trigger("image", IMAGE.encode(pixels)), *key.triggers[ONLY_SET][1:])
-    from earmark.keys.pair import commitments
+    from earmark.keys.pair import leaf_of
 
     stratum = key.transcript.strata[0]
-    root = merkle_root(commitments(triggers, key.secrets[ONLY_SET]))
+    root = merkle_root(
+        [
+            leaf_of({"scheme": "salted-sha256"}, t, trigger_salt(s))
+            for t, s in zip(triggers, key.secrets[ONLY_SET], strict=True)
+        ]
+    )
     changed = replace(key.transcript, strata=(replace(stratum, set_roots=(root,)),))
     old, new = (derive_labels(t.root, 0, 0, 100, 10) for t in (key.transcript, changed))
     # Binomial(100, 1/10) exceeds 35 with probability below 1e-10.

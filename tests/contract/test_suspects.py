@@ -1,7 +1,10 @@
 """Every kind of suspect keeps the same promises."""
 
+import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +13,10 @@ import pytest
 from earmark.errors import FormatError
 from earmark.models.preprocessing import for_channels
 from earmark.suspects import Miss, ScoringSuspect
+from earmark.suspects.http import Terms
 from earmark.suspects.opening import SUSPECTS, open_suspect
 from earmark.suspects.recorded import RecordedSuspect
+from loopback import classifier_app, served
 from small_models import (
     NAMES,
     callable_file,
@@ -23,6 +28,8 @@ from small_models import (
     skops_file,
     weights_file,
 )
+
+SERVERS = ExitStack()
 
 
 def _change_network(module, kind: str) -> None:
@@ -91,6 +98,49 @@ def _hf(path: Path, kind: str) -> None:
     hf_folder(path, change)
 
 
+@cache
+def service(kind: str) -> str:
+    """The address of a service whose model is of that kind; it ends with the tests."""
+    pytest.importorskip("fastapi")
+    weight = np.random.default_rng(0).normal(size=(64, 10))
+    if kind == "changed":
+        weight[0, 3] += 1
+    if kind == "equal scores":
+        weight[:] = 0
+    if kind == "not a number":
+        weight[0, 3] = np.nan
+    app = classifier_app(lambda pixels: pixels.reshape(-1) / 255 @ weight, NAMES, top=10)
+    return SERVERS.enter_context(served(app))
+
+
+def _toml(path: Path, kind: str) -> None:
+    path.write_text(
+        f"""format = "earmark/api-mapping/v1"
+url = "{service(kind)}/predict/json"
+[request]
+picture = "png"
+json = {{image = "data:image/png;base64,{{{{picture}}}}"}}
+[answer]
+labels = "predictions[*].class"
+scores = "predictions[*].confidence"
+classes = {json.dumps(NAMES)}
+"""
+    )
+
+
+def _json(path: Path, kind: str) -> None:
+    request = {"picture": "png", "json": {"image": "{{picture}}"}}
+    answers = {"labels": "predictions[*].class", "scores": "predictions[*].confidence", "classes": NAMES}
+    url = f"{service(kind)}/predict/json"
+    path.write_text(
+        json.dumps({"format": "earmark/api-mapping/v1", "url": url, "request": request, "answer": answers})
+    )
+
+
+def _address(path: Path, kind: str) -> None:
+    path.write_text(f"{service(kind)}/models/acme/digits")
+
+
 @dataclass(frozen=True)
 class Case:
     """A kind of suspect that is opened by name.
@@ -102,6 +152,7 @@ class Case:
         loads_not_a_number: Whether a release with such weights is questioned at all.
         is_code: Whether it is opened only when code is trusted.
         picks_preprocessing: Whether a checker can pick its preprocessing, and of how many channels.
+        is_service: Whether it is named by where it is, and not by its bytes.
     """
 
     file_name: str
@@ -110,6 +161,7 @@ class Case:
     loads_not_a_number: bool = False
     is_code: bool = False
     picks_preprocessing: int | None = 1
+    is_service: bool = False
 
 
 CASES = {
@@ -126,7 +178,12 @@ CASES = {
         is_code=True,
         picks_preprocessing=None,
     ),
+    ".toml": Case("service.toml", str, _toml, True, picks_preprocessing=None, is_service=True),
+    ".json": Case("service.json", str, _json, True, picks_preprocessing=None, is_service=True),
+    "http://": Case("address", Path.read_text, _address, True, picks_preprocessing=None, is_service=True),
 }
+# Served by the same function; a certificate is another matter (tests/adversary/test_hostile_services.py).
+ALIKE = {"https://": "http://"}
 
 
 @pytest.fixture(scope="module", params=CASES, ids=lambda kind: kind.strip(".:"))
@@ -143,12 +200,16 @@ def release(request, tmp_path_factory):
         return case.name(path)
 
     def opened(kind: str = "plain", **options):
+        if case.is_service:
+            options["terms"] = Terms(class_names=NAMES)
         if case.is_code:
             options["trust_code"] = True
         return open_suspect(write(kind), **options)
 
     opened.case, opened.write = case, write
-    return opened
+    yield opened
+    SERVERS.close()
+    service.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +218,8 @@ def suspect(release):
 
 
 def test_the_contract_covers_every_kind_that_can_be_opened():
-    assert CASES.keys() == SUSPECTS.keys()
+    assert CASES.keys() | ALIKE.keys() == SUSPECTS.keys()
+    assert all(SUSPECTS[kind] == SUSPECTS[other] for kind, other in ALIKE.items())
 
 
 def test_a_suspect_gives_one_answer_to_each_question(suspect):
@@ -200,7 +262,7 @@ def test_a_suspect_names_its_classes_in_the_order_of_its_answers(suspect):
 
 
 def test_a_suspect_says_where_its_preprocessing_comes_from(suspect):
-    own = ("from the suspect's own", "the suspect's own, inside its code")
+    own = ("from the suspect's own", "the suspect's own, inside its code", "the service's own")
     assert suspect.preprocessing.startswith(own)
 
 
@@ -222,15 +284,17 @@ def test_code_runs_only_when_it_is_trusted(release):
         with pytest.raises(ValueError, match="--trust-code"):
             open_suspect(release.write())
     else:
-        assert open_suspect(release.write()).class_count == len(NAMES)
+        assert release().class_count == len(NAMES)
 
 
 def test_the_identity_stays_the_same_when_opened_again(release, suspect):
-    assert suspect.identity.startswith("sha256:")
+    assert suspect.identity.startswith("api:" if release.case.is_service else "sha256:")
     assert release().identity == suspect.identity
 
 
 def test_the_identity_changes_with_one_weight(release, suspect):
+    if release.case.is_service:
+        pytest.skip("nobody sees the weights of a service")
     assert release("changed").identity != suspect.identity
 
 

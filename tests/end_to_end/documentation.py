@@ -21,6 +21,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from earmark.cli import main
+from earmark.suspects.http.mapping import read_mapping
 
 ROOT = Path(__file__).parents[2]
 _FENCE = re.compile(
@@ -119,6 +120,12 @@ class Reader:
             page = ROOT / "docs/formats" / (kind.removeprefix("earmark/").replace("/", "-") + ".md")
             assert page.is_file(), f"{block}: {kind} has no page"
 
+    def _toml(self, block):
+        """A mapping of a service; with a title it is written to a file of that name."""
+        read_mapping(block.body.encode(), is_toml=True, check_name=lambda name: None)
+        if block.title:
+            Path(block.title).write_text(block.body, "utf-8")
+
     def _csv(self, block):
         rows = list(csv.reader(io.StringIO(block.body)))
         assert len({len(row) for row in rows}) == 1, f"{block}: rows of different lengths"
@@ -170,7 +177,7 @@ class Reader:
         return result.stdout
 
 
-LANGUAGES = ("python", "console", "json", "csv", "text")
+LANGUAGES = ("python", "console", "json", "toml", "csv", "text")
 
 
 def _turns(block):

@@ -226,7 +226,7 @@ def test_too_few_triggers_are_refused_with_the_number_needed(tmp_path):
         (["verify", "--key", "acme.vk.json", "marked.safetensors"], 3),
         (["verify", "--key", "owner.key", "marked.safetensors"], 3),
         (["verify", "--key", "acme.key", "--vk", "acme.key", "marked.safetensors"], 3),
-        (["verify", "--key", "acme.key", "acme.vk.json"], 2),
+        (["verify", "--key", "acme.key", "acme.vk.json"], 3),
         (["verify", "--key", "acme.key", "marked.safetensors", "--preprocessing", "magic"], 2),
         (["verify", "--key", "acme.key", "marked.safetensors", "--asked-by", "me"], 2),
         (["verify", "--key", "acme.key", "marked.safetensors", "--data", "magic"], 2),

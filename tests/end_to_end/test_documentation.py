@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import zlib
+from contextlib import ExitStack
 from functools import cache
 from importlib.util import find_spec
 
@@ -22,10 +23,12 @@ from earmark.marking.recipes import count_matches
 from earmark.models.preprocessing import for_channels
 from earmark.models.table import build, describe
 from end_to_end.documentation import LANGUAGES, ROOT, Reader, blocks_of, outside_of_blocks
+from loopback import classifier_app, served
 from small import digits, new_key, picture_folder
 
 TUTORIAL = ROOT / "docs/tutorial.md"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
+SERVERS = ExitStack()
 PASSPHRASE = {"EARMARK_PASSPHRASE": "correct horse"}
 
 
@@ -78,7 +81,16 @@ def own_pictures(folder):
     return {}
 
 
+def a_service_on_this_machine(folder):
+    """The same model as a service."""
+    suspect = earmark.open_suspect(str(folder / "marked.safetensors"))
+    app = classifier_app(lambda pixels: suspect.probabilities([pixels])[0], suspect.class_names)
+    SERVERS.enter_context(served(app, port=8765))
+    return {}
+
+
 TAKEN_FOR_GRANTED = {
+    "docs/how-to/question-an-api.md": a_service_on_this_machine,
     "docs/how-to/mark-in-your-own-loop.md": own_loop,
     "docs/how-to/question-by-hand.md": a_service,
     "docs/how-to/choose-triggers.md": own_pictures,
@@ -102,8 +114,9 @@ def test_the_tutorial_happens_as_it_is_told(told):
     [path for path in PAGES if path not in (TUTORIAL, ROOT / "README.md") and blocks_of(path)],
     ids=name_of,
 )
-def test_a_page_happens_as_it_is_told(path, told, tmp_path):
+def test_a_page_happens_as_it_is_told(path, told, tmp_path, request):
     folder = shutil.copytree(told, tmp_path / "folder")
+    request.addfinalizer(SERVERS.close)
     given = TAKEN_FOR_GRANTED.get(name_of(path), lambda folder: {})(folder)
     Reader(folder, {"__name__": "page", **given}, PASSPHRASE).read(blocks_of(path))
 

@@ -143,3 +143,54 @@ def test_options_that_do_not_go_together_are_refused_before_anything_is_asked(ca
     result = earmark("verify", "--key", "acme.key", "marked.safetensors", *options, cwd=case, code=code)
     assert message in one_line_error(result)
     assert (case / "acme.journal").read_bytes() == before
+
+
+@pytest.fixture(scope="module")
+def revivable(tmp_path_factory):
+    """A key that commits a revival, and a model marked with it."""
+    folder = tmp_path_factory.mktemp("revivable")
+    earmark("keygen", "--data", "digits", "--revivable", "digits", "-o", "acme", "-q", cwd=folder)
+    marking = ["--model", "digits-cnn", "--data", "digits", "--width", "24", "--key", "acme.key"]
+    earmark("mark", *marking, "-o", "marked.safetensors", "-q", cwd=folder)
+    return folder
+
+
+def test_a_suspect_is_revived_as_the_key_committed_it(revivable):
+    plain = verify(revivable, "--explain")
+    revived = verify(revivable, "--revive", "digits", "--report", "revived.html")
+    assert revived["owned"] is True
+    assert "revived as the key committed it" in revived["suspect"]["name"]
+    assert revived["suspect"]["identity"] != plain["suspect"]["identity"]
+    for value in (plain, revived):
+        assert any(penalty["name"] == "revival" for penalty in value["penalties"])
+    assert "revived" in (revivable / "revived.html").read_text()
+
+
+def test_an_unmarked_model_is_not_revived_into_a_marked_one(revivable):
+    training = ["--model", "digits-cnn", "--data", "digits", "--width", "24", "--epochs", "5"]
+    earmark("train", *training, "-o", "clean.safetensors", "-q", cwd=revivable)
+    value = verify(revivable, "--revive", "digits", suspect="clean.safetensors", code=1)
+    assert value["owned"] is False
+    assert value["matches"] <= 35  # Binomial(100, 1/10) exceeds 35 with probability 1e-11
+
+
+@pytest.mark.parametrize(
+    ("options", "suspect", "words"),
+    [
+        (["--revive", "digits"], "suspect.onnx", "is for weights"),
+        (["--revive", "digits", "--rule", "paper", "--epsilon", "0.1", "--attested-wrong-by", "X"],
+         "marked.safetensors", "goes with the exact rule"),
+        (["--revive", "digits", "--owner-layer", "marked.safetensors"], "marked.safetensors", "own last layer"),
+        (["--revive", "no such data"], "marked.safetensors", "no such data"),
+    ],
+)  # fmt: skip
+def test_what_does_not_go_with_a_revival_is_refused(revivable, options, suspect, words):
+    result = earmark("verify", "--key", "acme.key", suspect, *options, cwd=revivable, code=2)
+    assert words in one_line_error(result)
+
+
+def test_a_key_without_a_revival_revives_nothing(case):
+    result = earmark(
+        "verify", "--key", "acme.key", "marked.safetensors", "--revive", "digits", cwd=case, code=2
+    )
+    assert "commits no revival" in one_line_error(result)

@@ -9,14 +9,20 @@ import hashlib
 import json
 import sys
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+from earmark.claims.claim import ClaimedSuspect, Freedoms, Statement
+from earmark.claims.key_stamps import key_digest
+from earmark.claims.opened_set import open_asked
 from earmark.commitment import Stream, commit, digest, frame, merkle_path, merkle_root
 from earmark.commitment.canonical import canonical_json
-from earmark.keys import derive_labels, question_order
+from earmark.formats import claim_v1
+from earmark.keys import SetId, derive_labels, question_order
 from earmark.keys.pair import trigger_salt, trigger_stream
+from earmark.verification import Reply
 from vectors import witness
-from vectors.tiny_key import TESTING_ONLY_OWNER, image_trigger, signed, tiny_key
+from vectors.tiny_key import CLASSES, TESTING_ONLY_OWNER, image_trigger, signed, tiny_key
 
 ROOT = hashlib.sha256(b"any root").digest()
 OTHER_ROOT = hashlib.sha256(b"another root").digest()
@@ -693,7 +699,7 @@ def keys():
 
     def resigned(name, expect, **changes):
         altered = replace(key, verification_key=signed(replace(transcript, **changes)))
-        return key_case(name, altered, expect)
+        return key_case(name, altered, expect, openings=valid["openings"])
 
     nonce_flipped = replace(transcript, nonce=flipped(transcript.nonce))
     value = bytes.fromhex(first["canonical_bytes"])
@@ -749,8 +755,85 @@ def keys():
     ]
 
 
+# --------------------------------------------------------------------------------------------- claims.json
+
+
+def claim_case(name, key, expect="success", /, *, matches=4, opened=None, cut=slice(None), **changes):
+    set_id, public = SetId(0, 1), key.verification_key
+    labels, order = public.labels(set_id), public.order(set_id)
+    replies = [labels[place] for place in order[:-1]] + ["refused"]  # 4 of 5 match
+    suspect = ClaimedSuspect("suspect", f"sha256:{'0' * 64}", False, CLASSES, len(CLASSES), "from the key")
+    said = Statement(
+        key_digest(public), public.transcript.owner, set_id, suspect, "fixed", "auto", Freedoms(),
+        tuple(map(Reply, replies)), datetime(2026, 11, 23, 11, tzinfo=UTC), (3, ROOT),
+    )  # fmt: skip
+    said = replace(said, **changes)
+    opened = open_asked(key, set_id, len(said.replies)) if opened is None else opened
+    data = claim_v1.write(said, public, opened, (), b"<!doctype html>\n", TESTING_ONLY_OWNER)[cut]
+    transcript = public.transcript
+    values = {
+        **document(transcript.canonical_bytes),
+        "root": transcript.root.hex(),
+        "signature": public.signature.hex(),
+    }
+    return case(name, "claim", expect, **values, claim=data.hex(), matches=matches)
+
+
+def claims():
+    key, other = tiny_key(), tiny_key("other")
+    valid = claim_case("a set of five", key)
+    data = bytes.fromhex(valid["claim"])
+    opened = open_asked(key, SetId(0, 1), 5)
+    others = [replace(opened[0], salt=opened[1].salt), *opened[1:]]
+    pixel = [replace(opened[0], canonical_bytes=flipped(opened[0].canonical_bytes)), *opened[1:]]
+    replies = tuple(Reply(0) for _ in range(4))
+
+    def altered(name, expect, find, put):
+        assert data.count(find) == 1
+        return {**valid, "name": name, "expect": expect, "claim": data.replace(find, put).hex()}
+
+    def packed(name, expect, change):
+        members = dict(witness.read_archive(data))
+        return {**valid, "name": name, "expect": expect, "claim": witness.archive(change(members)).hex()}
+
+    def page(members):
+        return [*list(members.items())[:-1], (b"report.html", b"<!doctype html>!")]
+
+    return [
+        valid,
+        claim_case("a sequential claim of four", key, matches=1, replies=replies, statistic="sequential"),
+        claim_case("another number of matches", key, "matches", matches=5),
+        claim_case("cut short", key, "step 1", cut=slice(-1)),
+        {**valid, "name": "a byte behind the archive", "expect": "step 1", "claim": valid["claim"] + "00"},
+        altered("a byte of a check sum's member", "step 1", b"<!doctype", b"<!doctypE"),
+        packed("members in another order", "step 1", lambda members: list(members.items())[::-1]),
+        packed("a member twice", "step 1", lambda members: [*members.items(), *list(members.items())[-1:]]),
+        packed("another page", "step 2", page),
+        packed(
+            "a reply that was not signed",
+            "step 2",
+            lambda members: [
+                (name, content.replace(b'"refused"', b'"error"') if name == b"claim.json" else content)
+                for name, content in members.items()
+            ],
+        ),
+        {
+            **claim_case("", other),
+            "name": "the claim of another key",
+            "expect": "step 3",
+            **{field: valid[field] for field in ("document", "root", "signature")},
+        },
+        claim_case("the digest of another key", key, "step 3", key_digest=key_digest(other.verification_key)),
+        claim_case("another trigger's salt", key, "step 4", opened=others),
+        claim_case("one pixel altered", key, "step 4", opened=pixel),
+        claim_case("places in another order", key, "step 4", opened=opened[::-1]),
+        claim_case("fixed, and a reply too few", key, "step 4", replies=replies),
+    ]
+
+
 FILES = {
     "canonical": ("docs/formats/hashing-v1.md, Canonical JSON", canonical),
+    "claims": ("docs/formats/claim-v1.md, steps 1 to 6", claims),
     "hashing": ("docs/formats/hashing-v1.md", hashing),
     "images": ("docs/formats/hashing-v1.md, Canonical bytes of an image", images),
     "keys": ("docs/formats/transcript-v1.md: transcript, signature, labels, order, openings", keys),

@@ -3,14 +3,17 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from earmark.claims.checking import check_claim
 from earmark.commitment import Stream, digest, frame, merkle_root, open_commitment, path_root
 from earmark.commitment.canonical import parse_canonical_json
 from earmark.commitment.salted import commit
-from earmark.errors import FormatError, InvalidKeyError
+from earmark.errors import ClaimError, FormatError, InvalidKeyError
+from earmark.formats import claim_v1
 from earmark.keys import Owner, SetId, Transcript, VerificationKey, derive_labels, question_order
 from earmark.keys.owner import check_signature
 from earmark.keys.pair import trigger_salt, trigger_stream
@@ -175,6 +178,17 @@ def on_key(case):
         check_opening(transcript, opening)
 
 
+def on_claim(case):
+    transcript = read_transcript(case)
+    key = VerificationKey(transcript, bytes.fromhex(case["signature"]))
+    try:
+        claim = claim_v1.read(bytes.fromhex(case["claim"])).claim
+        found = check_claim(claim, (), key, (), datetime(2026, 11, 23, 12, tzinfo=UTC))
+    except ClaimError as refusal:
+        raise RefusedError(f"step {refusal.step}") from refusal
+    need(found.verdict.measurement.match_count == case["matches"], "matches")
+
+
 def check_opening(transcript, opening):
     stratum = transcript.strata[opening["stratum"]]
     canonical = bytes.fromhex(opening["canonical_bytes"])
@@ -196,6 +210,7 @@ def check_opening(transcript, opening):
 
 CHECKS = {
     "canonical": on_canonical,
+    "claim": on_claim,
     "commitment": on_commitment,
     "digest": on_digest,
     "expand": on_expand,
@@ -248,6 +263,7 @@ def test_the_witness_imports_nothing_of_earmark():
         "import json",
         "import re",
         "import sys",
+        "import zlib",
         "from pathlib import Path",
     ]
 
@@ -255,6 +271,9 @@ def test_the_witness_imports_nothing_of_earmark():
 def test_vectors_of_every_kind_succeed_and_fail_at_every_layer():
     outcomes = {(case["kind"], case["expect"]) for case in VECTORS.values()}
     assert {kind for kind, expect in outcomes if expect == "success"} == set(CHECKS)
+    assert {expect for kind, expect in outcomes if kind == "claim"} == {
+        "success", "step 1", "step 2", "step 3", "step 4", "matches",
+    }  # fmt: skip
     layers = {expect for kind, expect in outcomes if kind == "key"}
     assert layers == {
         "success",

@@ -16,7 +16,7 @@ from earmark.keys import (
     Transcript,
     VerificationKey,
 )
-from earmark.keys.pair import commitments, trigger_stream
+from earmark.keys.pair import leaf_of, trigger_salt, trigger_stream
 from earmark.triggers import Trigger
 from earmark.triggers.image import IMAGE, ImageGeometry
 
@@ -63,7 +63,15 @@ def sealed(
     owner: OwnerKey = TESTING_ONLY_OWNER,
 ) -> MarkingKey:
     """Commit to these triggers in place of the transcript's, and sign."""
-    roots = {set_id: merkle_root(commitments(triggers[set_id], secrets[set_id])) for set_id in triggers}
+    roots = {
+        set_id: merkle_root(
+            [
+                leaf_of({"scheme": "salted-sha256"}, t, trigger_salt(s))
+                for t, s in zip(triggers[set_id], secrets[set_id], strict=True)
+            ]
+        )
+        for set_id in triggers
+    }
     strata = tuple(
         replace(stratum, set_roots=tuple(root for set_id, root in roots.items() if set_id.stratum == place))
         for place, stratum in enumerate(transcript.strata)

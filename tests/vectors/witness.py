@@ -1,4 +1,4 @@
-"""A second implementation of docs/formats/hashing-v1.md and transcript-v1.md, to check the first.
+"""A second implementation of docs/formats/hashing-v1.md, transcript-v1.md and claim-v1.md, to check the first.
 
 It was written from those pages, imports nothing of Earmark and nothing outside the standard library, and
 is slow and plain on purpose. For every vector it prints what it finds: "success", or the layer at which
@@ -13,6 +13,7 @@ import hashlib
 import json
 import re
 import sys
+import zlib
 from pathlib import Path
 
 
@@ -379,6 +380,112 @@ def check_signature(public_key, root, signature):
     need(encode_point(expected) == signature[:32], "signature")
 
 
+# ------------------------------------------------------------------------------------ claim-v1.md
+
+CLAIM_FIELDS = (
+    "forms", "journal", "key", "label_map", "looks", "members", "methods", "opened_at", "owner", "replies", "set",
+    "statistic", "suspect", "suspect_timestamps",
+)  # fmt: skip
+
+
+def little(number, size):
+    return number.to_bytes(size, "little")
+
+
+def archive(members):
+    """The one archive of these members."""
+    local, central = b"", b""
+    for name, content in members:
+        # version, flags, method, time, date, CRC-32, sizes, lengths of name and extra field
+        shared = little(20, 2) + bytes(6) + bytes.fromhex("2100") + little(zlib.crc32(content), 4)
+        shared += little(len(content), 4) * 2 + little(len(name), 2) + bytes(2)
+        rest = bytes(6) + bytes.fromhex("0000a481") + little(len(local), 4)
+        central += b"PK\1\2" + bytes.fromhex("1403") + shared + rest + name
+        local += b"PK\3\4" + shared + name + content
+    counts = little(len(members), 2) * 2 + little(len(central), 4) + little(len(local), 4)
+    return local + central + b"PK\5\6" + bytes(4) + counts + bytes(2)
+
+
+def read_archive(data):
+    members, start = [], 0
+    while data[start : start + 4] == b"PK\3\4":
+        size = int.from_bytes(data[start + 18 : start + 22], "little")
+        name_end = start + 30 + int.from_bytes(data[start + 26 : start + 28], "little")
+        members.append((data[start + 30 : name_end], data[name_end : name_end + size]))
+        start = name_end + size
+    need(archive(members) == data, "step 1")
+    names = [name for name, _ in members]
+    releases = [b"releases/%d.json" % place for place in range(len(names) - 4)]
+    need(names == [b"claim.json", b"key.vk.json", b"openings.bin", *releases, b"report.html"], "step 1")
+    return members
+
+
+def read_line(data, limit):
+    try:
+        need(data.endswith(b"\n"), "step 1")
+        return read_canonical(data[:-1], limit)
+    except Refused as refusal:
+        raise Refused("step 1") from refusal
+
+
+def read_openings(data):
+    parts = []
+    while data:
+        length = int.from_bytes(data[:8])
+        need(len(data) >= 8 + length, "step 1")
+        parts.append(data[8 : 8 + length])
+        data = data[8 + length :]
+    need(len(parts) % 4 == 0, "step 1")
+    return [parts[at : at + 4] for at in range(0, len(parts), 4)]
+
+
+def refusing(layer, check, *arguments):
+    try:
+        return check(*arguments)
+    except Refused as refusal:
+        raise Refused(layer) from refusal
+
+
+def matches_of(data, transcript, key_root, key_signature):
+    """Steps 1 to 4, and replies compared for a suspect with the classes of the task; how many replies are the label."""
+    members = read_archive(data)
+    signed, key, openings = read_line(members[0][1], 2**26), members[1][1], members[2][1]
+    need(set(signed) == {"claim", "format", "signature"} and signed["format"] == "earmark/claim/v1", "step 1")
+    claim = signed["claim"]
+    need(set(claim) == set(CLAIM_FIELDS), "step 1")
+    classes = range(claim["suspect"]["class_count"])
+    need(all(isinstance(reply, str) or reply in classes for reply in claim["replies"]), "step 1")
+    owner = transcript["owner"]["public_key"]
+    claim_root = digest("earmark/claim/v1", write_json(claim).encode("utf-8"))
+    refusing("step 2", check_signature, *hexes([owner, claim_root.hex(), signed["signature"]]))
+    listed = [
+        {"name": name.decode(), "sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
+        for name, content in members[1:]
+    ]
+    need(claim["members"] == listed, "step 2")
+    digest_of_key = digest("earmark/verification-key/v1", key_root, key_signature)
+    copy = read_line(key, 20 << 20)
+    need(claim["key"] == digest_of_key.hex(), "step 3")
+    need(all(transcript["owner"][name] == value for name, value in claim["owner"].items()), "step 3")
+    need(copy["transcript"] == transcript and copy["signature"] == key_signature.hex(), "step 3")
+    stratum, number = claim["set"]
+    need(stratum < len(transcript["strata"]), "step 4")
+    stated, opened = transcript["strata"][stratum], read_openings(openings)
+    need(number < stated["set_count"] and len(opened) == len(claim["replies"]), "step 4")
+    count = stated["triggers_per_set"]
+    order = order_of(key_root, stratum, number, count)
+    need(claim["statistic"] != "fixed" or len(opened) == count, "step 4")
+    labels = labels_of(key_root, stratum, number, count, len(transcript["task"]["classes"]), None)
+    found = 0
+    for place, reply, (index, canonical, salt, path) in zip(order, claim["replies"], opened, strict=False):
+        need(index == u64(place), "step 4")
+        siblings = [path[at : at + 32].hex() for at in range(0, len(path), 32)]
+        opening = {"stratum": stratum, "set": number, "index": place, "canonical_bytes": canonical.hex()}
+        refusing("step 4", check_opening, transcript, {**opening, "salt": salt.hex(), "path": siblings})
+        found += reply == labels[place]
+    return found
+
+
 # ------------------------------------------------------------------------------------------ the vectors
 
 
@@ -489,6 +596,13 @@ def on_key(case):
         check_opening(transcript, opening)
 
 
+def on_claim(case):
+    transcript, root = read_transcript(document_of(case))
+    need(root.hex() == case["root"], "root")
+    found = matches_of(bytes.fromhex(case["claim"]), transcript, root, bytes.fromhex(case["signature"]))
+    need(found == case["matches"], "matches")
+
+
 def check_opening(transcript, opening):
     stratum = transcript["strata"][opening["stratum"]]
     canonical = bytes.fromhex(opening["canonical_bytes"])
@@ -502,6 +616,7 @@ def check_opening(transcript, opening):
 
 CHECKS = {
     "canonical": on_canonical,
+    "claim": on_claim,
     "commitment": on_commitment,
     "digest": on_digest,
     "expand": on_expand,

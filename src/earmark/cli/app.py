@@ -5,16 +5,37 @@ import sys
 
 import typer
 
-from earmark.cli import ask, demo, inspect, keygen, mark, output, owner, train, verify
+from earmark.cli import (
+    ask,
+    attack,
+    check,
+    claim,
+    compare,
+    demo,
+    evaluate,
+    inspect,
+    keygen,
+    mark,
+    output,
+    owner,
+    prove,
+    publish,
+    release,
+    train,
+    verify,
+)
 from earmark.errors import (
+    ClaimError,
     EarmarkError,
     FormatError,
     InvalidKeyError,
     JournalError,
     MarkingError,
     MissingExtraError,
+    ProofError,
     SimilarTriggersError,
     SuspectError,
+    TimestampError,
     TriggerSetTooSmallError,
     VerificationError,
 )
@@ -24,10 +45,13 @@ _INTERRUPTED = 130
 
 _EXIT_CODES: tuple[tuple[type[Exception], int], ...] = (
     (SuspectError, UNREACHABLE),
+    (TimestampError, UNREACHABLE),
     (FormatError, MALFORMED),
     (InvalidKeyError, MALFORMED),
     (JournalError, MALFORMED),
     (VerificationError, NOT_SHOWN),
+    (ClaimError, NOT_SHOWN),
+    (ProofError, NOT_SHOWN),
     (MarkingError, NOT_SHOWN),
     (MissingExtraError, USAGE),
     (TriggerSetTooSmallError, USAGE),
@@ -41,7 +65,7 @@ app = typer.Typer(
     name="earmark",
     help=(
         "Mark a classifier as yours, and prove it later.\n\n"
-        "keygen → mark → release → verify. Start with: earmark demo"
+        "keygen → publish → mark → release → verify. Start with: earmark demo"
     ),
     epilog="Exit codes: 0 owned, 1 not shown, 2 usage, 3 malformed input, 4 unreachable, 70 internal.",
     no_args_is_help=True,
@@ -73,9 +97,17 @@ app.add_typer(owner.app, name="owner")
 app.command("keygen")(keygen.keygen)
 app.command("train")(train.train)
 app.command("mark")(mark.mark)
+app.command("publish")(publish.publish)
+app.command("release")(release.release)
 app.command("verify")(verify.verify)
+app.command("prove")(prove.prove)
+app.command("claim")(claim.claim)
+app.command("check")(check.check)
+app.command("compare")(compare.compare)
 app.command("ask")(ask.ask)
 app.command("inspect")(inspect.inspect)
+app.command("attack")(attack.attack)
+app.command("evaluate")(evaluate.evaluate)
 
 
 def exit_code(error: BaseException) -> int:

@@ -127,7 +127,7 @@ def _make_key(out: Path, data: "ClassificationData", output: Output) -> "Marking
 
 
 def _judge(out: Path, name: str, key: "MarkingKey") -> "Verdict":
-    from earmark.cli.verify import write_report
+    from earmark.cli.verdict_page import write_report
     from earmark.suspects.torch import open_weights
     from earmark.verification import measure, verify
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from earmark.cli import authorities, keys, services
 from earmark.cli.output import AsJson, Output, Quiet
 
 if TYPE_CHECKING:
@@ -16,29 +17,39 @@ _SHOWN_CLASSES = 50
 
 def inspect(
     file: Annotated[
-        Path, typer.Argument(help="Any file of Earmark: key, public key, journal, model, answers.")
+        Path, typer.Argument(help="Any file of Earmark: key, public key, release, journal, model, answers.")
     ],
+    vk: Annotated[
+        Path | None, typer.Option("--vk", help="Public key that a release should be under.")
+    ] = None,
+    tsa_root: authorities.Roots = [],  # noqa: B006 - typer makes a new list
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Say what a file is, in words. Asks for no passphrase and shows nothing secret.
 
+    Stamps are checked offline, against the roots that you trust.
+
     Example: earmark inspect acme.vk.json
     """
-    facts = _facts(file)
+    facts = _facts(file, vk, tsa_root)
     width = max(len(name) for name, _ in facts)
     Output(quiet, as_json).result("\n".join(f"{name:<{width}}  {text}" for name, text in facts), dict(facts))
 
 
-def _facts(file: Path) -> list[tuple[str, str]]:
+def _facts(file: Path, vk: Path | None, tsa_root: list[Path]) -> list[tuple[str, str]]:
     if file.suffix == ".safetensors":
         return _weights_facts(file)
     if file.suffix == ".onnx":
         return _onnx_facts(file)
     from earmark.files import read_bounded
-    from earmark.formats.inspection import SIZE_LIMIT_BYTES, describe
+    from earmark.formats.inspection import SIZE_LIMIT_BYTES, Known, describe
 
-    return describe(read_bounded(file, SIZE_LIMIT_BYTES, "file"))
+    if services.is_mapping(file):
+        return services.mapping_facts(file)
+    key = None if vk is None else keys.read_verification_key(vk)
+    known = Known(authorities.read_roots(tsa_root), key, keys.now())
+    return describe(read_bounded(file, SIZE_LIMIT_BYTES, "file"), known)
 
 
 def _weights_facts(file: Path) -> list[tuple[str, str]]:

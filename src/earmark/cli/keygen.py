@@ -1,7 +1,7 @@
 """The command ``earmark keygen``."""
 
 import getpass
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +19,7 @@ from earmark.cli.passphrase import (
 from earmark.cli.trigger_sources import sampler_from
 
 if TYPE_CHECKING:
+    from earmark.commitment.canonical import Json
     from earmark.data import ClassificationData
     from earmark.keys import MarkingKey, Task
 
@@ -62,6 +63,19 @@ def keygen(
             "paper: then only --rule paper judges the key."
         ),
     ] = "derived",
+    provable: Annotated[
+        bool,
+        typer.Option(
+            "--provable", help="Commit so that ownership can be proven in zero knowledge: earmark prove."
+        ),
+    ] = False,
+    revivable: Annotated[
+        str | None,
+        typer.Option(
+            help="Commit to clean data, so that a suspect may be trained on it for some steps before it is "
+            "asked: earmark verify --revive. As for --data; keep it. Costs one bit."
+        ),
+    ] = None,
     passphrase_file: PassphraseFile = None,
     owner_passphrase_file: OwnerPassphraseFile = None,
     quiet: Quiet = False,
@@ -88,10 +102,11 @@ def keygen(
         raise ValueError(f"--labels is derived or chosen, not {labels!r}")
     output = Output(quiet, as_json)
     paths = keys.key_paths(out)
-    keys.refuse_existing(paths.key, paths.verification_key, paths.journal)
+    keys.refuse_existing(paths.key, paths.verification_key, paths.journal, paths.commitments)
     load = cache(lambda name: _load(name, output))
     task = _task(data, input_shape, classes, load)
     sampler = sampler_from(triggers_from, task, load, output)
+    revival = None if revivable is None else _revival(load(revivable), task)
     secret = passphrase(paths.key.name, passphrase_file, (VARIABLE,), new=True)
     if owner is None:
         keys.refuse_existing(paths.owner)
@@ -114,6 +129,8 @@ def keygen(
             triggers_per_set=triggers,
             set_count=sets,
             survival=Fraction(survival).limit_denominator(10_000),
+            provable=provable,
+            revival=revival,
             choose_labels=random_labels(len(task.class_names)) if labels == "chosen" else None,
             on_trigger=lambda done: on_progress(done, triggers * sets),
         )
@@ -129,6 +146,15 @@ def _load(name: str, output: Output) -> "ClassificationData":
 
     with output.progress("reading data") as on_progress:
         return load_data(name, on_progress=on_progress)
+
+
+def _revival(data: "ClassificationData", task: "Task") -> "Mapping[str, Json]":
+    """Return what the transcript says of a revival on this data."""
+    from earmark.revival import RevivalPlan, data_digest
+
+    if set(data.class_names) != set(task.class_names):
+        raise ValueError("--revivable: the data's classes are not the key's")
+    return RevivalPlan(data_digest(data.train, data.class_names), augmentation=data.augmentation).to_json()
 
 
 def _task(
@@ -179,8 +205,15 @@ def _words(paths: keys.KeyPaths, key: "MarkingKey") -> str:
         "secret\n"
         f"{paths.verification_key}: verification key; publish it before the model\n"
         f"{paths.journal}: journal; keep it beside the key\n"
+        f"{_commitments(paths, key)}"
         f"{_worth(facts)} Root {facts['root']}"
     )
+
+
+def _commitments(paths: keys.KeyPaths, key: "MarkingKey") -> str:
+    if key.randomness is None:
+        return ""
+    return f"{paths.commitments}: commitments; publish them beside the verification key\n"
 
 
 def _worth(facts: "dict[str, object]") -> str:
@@ -201,6 +234,7 @@ def _facts(paths: keys.KeyPaths, key: "MarkingKey") -> "dict[str, object]":
         "marking_key": str(paths.key),
         "verification_key": str(paths.verification_key),
         "journal": str(paths.journal),
+        "commitments": None if key.randomness is None else str(paths.commitments),
         "root": key.transcript.root.hex(),
         "labels": key.transcript.labels["rule"],
         "sets": len(stratum.set_roots),

@@ -25,22 +25,24 @@ def now() -> datetime:
 
 @dataclass(frozen=True)
 class KeyPaths:
-    """The three files of a key, and the owner key made with it if none was given."""
+    """The three files of a key, the owner key made with it if none was given, and a provable key's fourth."""
 
     key: Path
     verification_key: Path
     journal: Path
     owner: Path
+    commitments: Path
 
 
 def key_paths(prefix: Path) -> KeyPaths:
-    """Return acme.key, acme.vk.json, acme.journal and acme.owner.key for the prefix ``acme``."""
+    """Return acme.key, acme.vk.json, acme.journal, acme.owner.key and acme.commitments for ``acme``."""
     folder, stem = prefix.parent, prefix.name.removesuffix(".key")
     return KeyPaths(
         folder / f"{stem}.key",
         folder / f"{stem}.vk.json",
         folder / f"{stem}.journal",
         folder / f"{stem}.owner.key",
+        folder / f"{stem}.commitments",
     )
 
 
@@ -90,23 +92,28 @@ def open_journal(key_path: Path, journal: Path | None, key: "MarkingKey") -> "Jo
 
 
 def write_key(paths: KeyPaths, key: "MarkingKey", secret: str) -> None:
-    """Write key, public key file and journal: all three, or none.
+    """Write key, public key file and journal, and a provable key's commitments: all of them, or none.
 
     Raises:
         EarmarkError: One of them exists already, or cannot be written.
     """
     from earmark.files import SECRET_MODE, write_new
-    from earmark.formats import marking_key_v1, verification_key_v1
+    from earmark.formats import linear_commitments_v1, marking_key_v1, verification_key_v1
     from earmark.formats.journal_v1 import Journal
 
     public = verification_key_v1.write(key.verification_key)
     sealed = marking_key_v1.write(key, secret)
+    provable: tuple[tuple[Path, Callable[[], object]], ...] = ()
+    if key.randomness is not None:
+        commitments = linear_commitments_v1.write(key)
+        provable = ((paths.commitments, lambda: write_new(paths.commitments, commitments)),)
     steps: tuple[tuple[Path, Callable[[], object]], ...] = (
+        *provable,
         (paths.journal, lambda: Journal.create(paths.journal, key.transcript.root)),
         (paths.verification_key, lambda: write_new(paths.verification_key, public)),
         (paths.key, lambda: write_new(paths.key, sealed, SECRET_MODE)),
     )
-    refuse_existing(paths.key, paths.verification_key, paths.journal)
+    refuse_existing(paths.key, paths.verification_key, paths.journal, paths.commitments)
     written: list[Path] = []
     try:
         for path, write in steps:

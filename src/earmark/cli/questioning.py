@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from earmark.keys import MarkingKey, VerificationKey
     from earmark.models.preprocessing import Preprocessing
     from earmark.suspects import Suspect
+    from earmark.suspects.http.terms import Terms
     from earmark.verification import Measurement, Method
 
 
@@ -64,6 +65,7 @@ def open_named(
     model: str | None,
     trust_code: bool,
     owner_layer: Path | None,
+    terms: "Terms | None" = None,
 ) -> "Suspect":
     """Return the suspect of that name, with the owner's last layer put back if one is given."""
     from earmark.models.preprocessing import Preprocessing
@@ -78,6 +80,7 @@ def open_named(
         fallback=None if fixed is None else Preprocessing.from_json(fixed),
         architecture=model,
         trust_code=trust_code,
+        terms=terms,
     )
 
 

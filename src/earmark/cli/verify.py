@@ -7,27 +7,32 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from earmark.cli import keys
-from earmark.cli.clean_data import CleanCheck, check_clean, read_clean
+from earmark.cli import keys, services
+from earmark.cli.clean_data import CleanCheck, CleanData, check_clean, read_clean
 from earmark.cli.output import AsJson, Output, Quiet, warn
 from earmark.cli.paper_rule import PaperOptions, judge_by_paper
 from earmark.cli.passphrase import PassphraseFile
 from earmark.cli.questioning import Freedoms, catalogue_for, method_for, open_named, pick, question
+from earmark.cli.revived import revived_suspect, revived_weights
 from earmark.cli.training import DataRoot, Threads, TrustCode, use_processor
+from earmark.cli.verdict_page import write_report
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from earmark.formats.journal_v1 import Journal
     from earmark.keys import MarkingKey, VerificationKey
     from earmark.models.preprocessing import Preprocessing
     from earmark.suspects import Suspect
-    from earmark.verification import Verdict
+    from earmark.verification import Method, Verdict
 
 
 def verify(
     suspect: Annotated[
         str,
         typer.Argument(
-            help="FILE.safetensors, FILE.onnx, FILE.skops, hf:FOLDER, answers.csv from 'earmark ask'; with "
+            help="FILE.safetensors, FILE.onnx, FILE.skops, hf:FOLDER, answers.csv from 'earmark ask'; a "
+            "service: https://HOST/v2/models/NAME, https://HOST/PATH, or its mapping FILE.toml; with "
             "--trust-code FILE.pt2 or FILE.py:NAME."
         ),
     ],
@@ -52,12 +57,12 @@ def verify(
         int, typer.Option(min=1, help="Suspects, keys and sets tried so far; 2^24 are always paid.")
     ] = 1,
     statistic: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="fixed: all questions. sequential: one at a time, ends when it is enough. probabilities: "
-            "the same, over the suspect's probabilities."
+            "the same, over the suspect's probabilities. Default: sequential for services, else fixed."
         ),
-    ] = "fixed",
+    ] = None,
     label_map: Annotated[
         str,
         typer.Option(
@@ -72,6 +77,13 @@ def verify(
             "--owner-layer",
             help="The owner's marked weights: put their last layer on the suspect (the paper's white-box "
             "way); never exit code 0.",
+        ),
+    ] = None,
+    revive: Annotated[
+        str | None,
+        typer.Option(
+            help="Train weights on this clean data first, as the key committed it (keygen --revivable), and "
+            "ask what comes of it. As for --data.",
         ),
     ] = None,
     rule: Annotated[
@@ -97,6 +109,15 @@ def verify(
         str | None, typer.Option(help="FILE.py:FACTORY for weights whose architecture is code.")
     ] = None,
     trust_code: TrustCode = False,
+    questions_per_second: services.QuestionsPerSecond = None,
+    budget_queries: services.BudgetQueries = None,
+    price_per_query: services.PricePerQuery = None,
+    budget_money: services.BudgetMoney = None,
+    mix_with: services.MixWith = None,
+    mix_share: services.MixShare = None,
+    connections: services.Connections = 1,
+    plain_http: services.PlainHttp = False,
+    bearer_from: services.BearerFrom = None,
     threads: Threads = None,
     data_root: DataRoot = Path("data"),
     passphrase_file: PassphraseFile = None,
@@ -109,45 +130,55 @@ def verify(
 
     Example: earmark verify --key acme.key suspect.safetensors --report report.html
     """
-    from earmark.verification import verify as judge
-
     output = Output(quiet, as_json)
     use_processor(threads)
     marking_key = keys.read_key(key, passphrase_file)
     verification_key = None if vk is None else keys.read_verification_key(vk)
+    journal_path = journal or keys.key_paths(key).journal
     opened = keys.open_journal(key, journal, marking_key)
     picked = pick(preprocessing, marking_key)
     paper = PaperOptions(epsilon, ground_truth, attested_wrong_by)
+    statistic = statistic or ("sequential" if services.is_service(suspect) else "fixed")
     _check_options(suspect, rule, paper, asked_by, statistic, label_map, data, owner_layer)
+    revived = None
+    if revive is not None:
+        _check_revival(suspect, rule, owner_layer)
+        revived = revived_weights(Path(suspect), marking_key, revive, data_root, model, trust_code, output)
     checked: CleanCheck | None = None
+    options = services.ServiceOptions(
+        questions_per_second,
+        budget_queries,
+        price_per_query,
+        budget_money,
+        mix_with,
+        mix_share,
+        connections,
+        plain_http,
+        bearer_from,
+    )
     if suspect.endswith(".csv"):
         verdict, remarks = _verify_recorded(suspect, marking_key, opened, verification_key, looks, asked_by)
     else:
+        with services.terms_for(suspect, options, marking_key, journal_path, data_root, output) as terms:
 
-        def reopen(other: "Preprocessing | None") -> "Suspect":
-            return open_named(suspect, marking_key, other, model, trust_code, owner_layer)
+            def reopen(other: "Preprocessing | None") -> "Suspect":
+                if revived is not None:
+                    return revived_suspect(revived, Path(suspect), other)
+                return open_named(suspect, marking_key, other, model, trust_code, owner_layer, terms)
 
-        found = reopen(picked)
-        if rule == "paper":
-            judge_by_paper(marking_key, found, opened, verification_key, paper, output)
-            raise typer.Exit(1)
-        clean = None if data is None else read_clean(data, data_root, output)
-        method = method_for(statistic, label_map, found, marking_key, clean)
-        if clean is not None and label_map == "data":
-            checked = CleanCheck(
-                f"the label map comes from {len(clean.labels)} clean test inputs of {data}", ()
+            found = reopen(picked)
+            if rule == "paper":
+                judge_by_paper(marking_key, found, opened, verification_key, paper, output)
+                raise typer.Exit(1)
+            clean = None if data is None else read_clean(data, data_root, output)
+            method, checked = _prepared(
+                found, reopen, suspect, marking_key, clean, statistic, label_map, output
             )
-        elif clean is not None:
-            again = None if suspect.startswith("hf:") or ".py:" in suspect else reopen
-            checked = check_clean(found, again, catalogue_for(marking_key), clean, output)
-        # The release's own and the transcript's stood to choice as well.
-        choices = len(catalogue_for(marking_key)) + 2 if picked is not None else 1
-        measurement = question(
-            found, marking_key, opened, verification_key, method, Freedoms(looks, choices), output
-        )
-        restored = None if owner_layer is None else owner_layer.name
-        verdict = judge(measurement, looks=looks, preprocessing_choices=choices, restored_layer=restored)
-        remarks = () if checked is None else checked.remarks
+            freedoms = Freedoms(looks, _choices(found, marking_key, picked))
+            verdict, remarks = _judged(
+                found, marking_key, opened, verification_key, method, freedoms, owner_layer, output
+            )
+            remarks = (*(checked.remarks if checked else ()), *remarks)
     for remark in remarks:
         warn(remark)
     if report is not None:
@@ -156,19 +187,84 @@ def verify(
             verdict,
             marking_key,
             command=shlex.join(["earmark", *sys.argv[1:]]),
-            files=(
-                Path(suspect.removeprefix("hf:")),
-                *((vk,) if vk else ()),
-                *((owner_layer,) if owner_layer else ()),
-                # The journal's digest binds to all of its entries: one that was cut back later shows.
-                journal or keys.key_paths(key).journal,
-            ),
+            # The journal's digest binds to all of its entries: one that was cut back later shows.
+            files=_files(suspect, vk, owner_layer, journal_path),
             remarks=remarks,
             clean_accuracy=None if checked is None else checked.words,
             include_triggers=not without_triggers,
         )
     _say(verdict, output, explain, report, remarks)
     raise typer.Exit(0 if verdict.owned else 1)
+
+
+def _prepared(
+    found: "Suspect",
+    reopen: "Callable[[Preprocessing], Suspect]",
+    name: str,
+    key: "MarkingKey",
+    clean: "CleanData | None",
+    statistic: str,
+    label_map: str,
+    output: Output,
+) -> "tuple[Method, CleanCheck | None]":
+    """Return what is chosen before the first question, and what clean data showed."""
+    is_service = services.is_service(name)
+    if is_service:
+        services.check_class_names(found, key, label_map)
+    if clean is not None and is_service:
+        services.check_budget(found, len(clean.labels))
+    method = method_for(statistic, label_map, found, key, clean)
+    if clean is None:
+        return method, None
+    if label_map == "data":
+        words = f"the label map comes from {len(clean.labels)} clean test inputs of {clean.name}"
+        return method, CleanCheck(words, ())
+    again = None if is_service or name.startswith("hf:") or ".py:" in name else reopen
+    return method, check_clean(found, again, catalogue_for(key), clean, output)
+
+
+def _choices(found: "Suspect", key: "MarkingKey", picked: "Preprocessing | None") -> int:
+    """Return how many preprocessings the checker could pick from."""
+    # The release's own and the transcript's stood to choice as well; with a mapping, the form of the picture.
+    form_count = int(getattr(found, "form_count", 1))
+    return form_count if picked is None else len(catalogue_for(key)) + 1 + form_count
+
+
+def _judged(
+    found: "Suspect",
+    key: "MarkingKey",
+    journal: "Journal",
+    verification_key: "VerificationKey | None",
+    method: "Method",
+    freedoms: Freedoms,
+    owner_layer: Path | None,
+    output: Output,
+) -> "tuple[Verdict, tuple[str, ...]]":
+    from earmark.verification import verify as judge
+
+    measurement = question(found, key, journal, verification_key, method, freedoms, output)
+    restored = None if owner_layer is None else owner_layer.name
+    verdict = judge(
+        measurement,
+        looks=freedoms.looks,
+        preprocessing_choices=freedoms.preprocessing_choices,
+        restored_layer=restored,
+    )
+    is_remote = bool(getattr(found, "is_remote", False))
+    return verdict, services.remarks_on(found, measurement) if is_remote else ()
+
+
+def _files(suspect: str, vk: Path | None, owner_layer: Path | None, journal: Path) -> tuple[Path, ...]:
+    """Return the files whose digests stand in the report."""
+    is_address = "://" in suspect
+    found = (
+        None if is_address else Path(suspect.removeprefix("hf:")),
+        vk,
+        owner_layer,
+        journal,
+        services.record_path(journal) if services.is_service(suspect) else None,
+    )
+    return tuple(path for path in found if path is not None)
 
 
 def _check_options(
@@ -197,6 +293,13 @@ def _check_options(
         raise ValueError("--label-map data needs --data, clean inputs with their classes")
     if owner_layer is not None and not suspect.endswith(".safetensors"):
         raise ValueError("--owner-layer is for weights: a suspect that ends in .safetensors")
+
+
+def _check_revival(suspect: str, rule: str, owner_layer: Path | None) -> None:
+    if not suspect.endswith(".safetensors"):
+        raise ValueError("--revive is for weights: a suspect that ends in .safetensors")
+    if rule != "exact" or owner_layer is not None:
+        raise ValueError("--revive goes with the exact rule and the suspect's own last layer")
 
 
 def _verify_recorded(
@@ -240,41 +343,6 @@ def _verify_recorded(
         "add --asked-by NAME"
     )
     return verdict, (remark,)
-
-
-def write_report(
-    path: Path,
-    verdict: "Verdict",
-    key: "MarkingKey",
-    *,
-    command: str,
-    files: tuple[Path, ...],
-    remarks: tuple[str, ...] = (),
-    clean_accuracy: str | None = None,
-    include_triggers: bool = True,
-) -> None:
-    """Write the HTML report of a verdict; with triggers in it, only its owner may read the file."""
-    import platform
-    from importlib.metadata import version
-
-    from earmark import __version__
-    from earmark.files import PUBLIC_MODE, SECRET_MODE, write_replacing
-    from earmark.models.weights import file_digest
-    from earmark.reports.verdict_report import ReportContext, render_verdict
-
-    environment = {"python": platform.python_version(), "platform": platform.platform()}
-    environment |= {name: version(name) for name in ("torch", "numpy", "cryptography")}
-    context = ReportContext(
-        made_at=keys.now(),
-        earmark_version=__version__,
-        environment=environment,
-        command=command,
-        clean_accuracy=clean_accuracy,
-        warnings=remarks,
-        file_digests={file.name: file_digest(file) for file in files if file.is_file()},
-    )
-    page = render_verdict(verdict, key, context, include_triggers=include_triggers)
-    write_replacing(path, page.encode(), SECRET_MODE if include_triggers else PUBLIC_MODE)
 
 
 def _say(

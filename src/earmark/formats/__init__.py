@@ -7,5 +7,7 @@
 ``journal_v1``           acme.journal in use: locked, appended to, synced
 ``journal_lines_v1``     its lines, their chain, and what may follow what
 ``answers_v1``           answers.csv: a suspect questioned by hand
+``api_record_v1``        acme.api-record in use: what was sent to services, and what came back
+``api_record_lines_v1``  its lines, their chain, and what may follow what
 ``inspection``           what any of these files is, in words
 """

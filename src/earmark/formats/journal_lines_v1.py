@@ -175,6 +175,7 @@ class Ledger:
         methods: Suspect to its different methods.
         shown: Suspect to the sets that were exposed to it question by question.
         replies: Suspect to its questions and what it said; None where no answer came.
+        openings: Set to the entry that first opened it.
     """
 
     used: set[SetId] = field(default_factory=set)
@@ -183,6 +184,7 @@ class Ledger:
     methods: dict[str, set[bytes]] = field(default_factory=dict)
     shown: dict[str, set[SetId]] = field(default_factory=dict)
     replies: dict[str, dict[tuple[SetId, int], Reply | None]] = field(default_factory=dict)
+    openings: dict[SetId, Entry] = field(default_factory=dict)
 
     def add(self, entry: Entry) -> None:
         """Add an entry, or raise JournalError because a rule forbids it."""
@@ -197,6 +199,8 @@ class Ledger:
                 self._check_exposure(entry)
                 self.exposures[entry.questions] = entry.set_id
                 self.shown.setdefault(entry.to, set()).add(entry.set_id)
+            else:
+                self.openings.setdefault(entry.set_id, entry)
             self.used.add(entry.set_id)
 
     def check_order(self, set_id: SetId, set_ids: Sequence[SetId]) -> None:

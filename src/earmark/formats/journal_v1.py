@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from earmark.commitment.canonical import Json, canonical_json
+from earmark.commitment.canonical import Json, canonical_json, parse_canonical_json
 from earmark.errors import FormatError, JournalError, UnsupportedVersionError
 from earmark.files import SECRET_MODE, read_bounded, shown, write_new
 from earmark.formats import journal_lines_v1 as lines
@@ -106,6 +106,20 @@ class Journal:
     def sets_shown_to(self, suspect: str) -> frozenset[SetId]:
         """Return the sets that were exposed to this suspect."""
         return frozenset(self._read()[1].shown.get(_SHOWN + suspect, ()))
+
+    def method_count(self, statistic: str) -> int:
+        """Return how many methods of one statistic are recorded, over all suspects."""
+        methods = self._read()[1].methods.values()
+        return sum(
+            parse_canonical_json(method, "method", lines.METHOD_LIMIT_BYTES).get("statistic") == statistic
+            for found in methods
+            for method in found
+        )
+
+    def opening(self, set_id: SetId) -> tuple[str, str] | None:
+        """Return to whom a set was first opened, and when; None if it was not."""
+        entry = self._read()[1].openings.get(set_id)
+        return None if entry is None else (entry.to, entry.time)
 
     def replies(self, suspect: str) -> dict[tuple[SetId, int], Reply | None]:
         """Return every question that was put to a suspect; None for one whose answer never came."""

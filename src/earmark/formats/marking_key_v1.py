@@ -3,6 +3,7 @@
 from typing import Any
 
 from earmark.commitment.canonical import Json, canonical_json, parse_canonical_json
+from earmark.commitment.linear import RANDOM_BYTES
 from earmark.commitment.reading import Fields, hex_bytes
 from earmark.errors import FormatError
 from earmark.formats import envelope
@@ -42,9 +43,15 @@ def write(
     set_ids = key.verification_key.set_ids
     chosen = key.chosen_labels
     labels: dict[str, Json] = {} if chosen is None else {"labels": [list(chosen[i]) for i in set_ids]}
+    linear: dict[str, Json] = (
+        {}
+        if key.randomness is None
+        else {"randomness": [b"".join(key.randomness[set_id]).hex() for set_id in set_ids]}
+    )
     json = canonical_json(
         {
             **labels,
+            **linear,
             "transcript": key.transcript.to_json(),
             "signature": key.verification_key.signature.hex(),
             "secrets": [b"".join(key.secrets[set_id]).hex() for set_id in set_ids],
@@ -108,10 +115,12 @@ def read(data: bytes, passphrase: str) -> MarkingKey:
         secrets[set_id] = _read_secrets(secret_text, count)
         triggers[set_id], position = _cut_triggers(content, position, lengths, count, transcript)
     chosen = _read_labels(fields, verification_key) if transcript.labels["rule"] == "chosen" else None
+    is_linear = transcript.commitment["scheme"] == "sis"
+    randomness = _read_randomness(fields, verification_key) if is_linear else None
     fields.finish()
     if position != len(content):
         raise FormatError("marking key: bytes are left over after the last trigger")
-    key = MarkingKey(verification_key, secrets, triggers, chosen)
+    key = MarkingKey(verification_key, secrets, triggers, chosen, randomness)
     key.check()
     return key
 
@@ -123,6 +132,16 @@ def _about(transcript: Transcript) -> dict[str, str]:
 def _read_secrets(value: Any, count: int) -> tuple[bytes, ...]:
     joined = hex_bytes(value, _SECRET_BYTES * count, "marking key: the secrets of a set")
     return tuple(joined[start : start + _SECRET_BYTES] for start in range(0, len(joined), _SECRET_BYTES))
+
+
+def _read_randomness(fields: Fields, key: VerificationKey) -> dict[SetId, tuple[bytes, ...]]:
+    texts = fields.list("randomness", len(key.set_ids), len(key.set_ids))
+    found = {}
+    for set_id, text in zip(key.set_ids, texts, strict=True):
+        size = RANDOM_BYTES * key.transcript.strata[set_id.stratum].triggers_per_set
+        joined = hex_bytes(text, size, "marking key: the randomness of a set")
+        found[set_id] = tuple(joined[start : start + RANDOM_BYTES] for start in range(0, size, RANDOM_BYTES))
+    return found
 
 
 def _read_labels(fields: Fields, key: VerificationKey) -> dict[SetId, tuple[int, ...]]:

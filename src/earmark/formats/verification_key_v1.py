@@ -1,5 +1,6 @@
 """acme.vk.json: the public verification key (docs/formats/verification-key-v1.md)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from earmark.commitment.canonical import canonical_json, parse_canonical_json
@@ -9,7 +10,7 @@ from earmark.keys import Transcript, VerificationKey
 
 FORMAT = "earmark/verification-key/v1"
 SIZE_LIMIT_BYTES = 20 << 20
-_TIMESTAMP_LIMIT = 16
+TIMESTAMP_LIMIT = 16
 _TOKEN_LIMIT_BYTES = 1 << 16
 
 
@@ -27,10 +28,7 @@ def write(key: VerificationKey) -> bytes:
         ValueError: There are more than 16 timestamps, or one is empty or larger than 64 KiB.
     """
     key.check()
-    if len(key.timestamps) > _TIMESTAMP_LIMIT or not all(
-        1 <= len(token) <= _TOKEN_LIMIT_BYTES for token in key.timestamps
-    ):
-        raise ValueError(f"at most {_TIMESTAMP_LIMIT} timestamps of 1 to {_TOKEN_LIMIT_BYTES} bytes fit")
+    check_timestamps(key.timestamps)
     return (
         canonical_json(
             {
@@ -68,14 +66,38 @@ def read(data: bytes) -> VerificationKey:
     key = VerificationKey(
         Transcript.from_json(fields.take("transcript")),
         fields.hex("signature", 64),
-        tuple(_read_token(token) for token in fields.list("timestamps", 0, _TIMESTAMP_LIMIT)),
+        tuple(read_timestamp(token) for token in fields.list("timestamps", 0, TIMESTAMP_LIMIT)),
     )
     fields.finish()
     key.check()
     return key
 
 
-def _read_token(value: Any) -> bytes:
+def check_timestamps(tokens: Sequence[bytes]) -> None:
+    """Raise unless the tokens fit a file.
+
+    Args:
+        tokens: In order.
+
+    Raises:
+        ValueError: There are more than 16, or one is empty or larger than 64 KiB.
+    """
+    if len(tokens) > TIMESTAMP_LIMIT or not all(1 <= len(token) <= _TOKEN_LIMIT_BYTES for token in tokens):
+        raise ValueError(f"at most {TIMESTAMP_LIMIT} timestamps of 1 to {_TOKEN_LIMIT_BYTES} bytes fit")
+
+
+def read_timestamp(value: Any) -> bytes:
+    """Return a token from its text in a file; what it shows is not checked.
+
+    Args:
+        value: As it stands in the file.
+
+    Returns:
+        1 to 65,536 bytes.
+
+    Raises:
+        FormatError: It is not such a text.
+    """
     if not isinstance(value, str) or not 2 <= len(value) <= 2 * _TOKEN_LIMIT_BYTES:
-        raise FormatError(f"verification key: a timestamp is not a text of 1 to {_TOKEN_LIMIT_BYTES} bytes")
-    return hex_bytes(value, len(value) // 2, "verification key: a timestamp")
+        raise FormatError(f"a timestamp is not a text of 1 to {_TOKEN_LIMIT_BYTES} bytes")
+    return hex_bytes(value, len(value) // 2, "a timestamp")

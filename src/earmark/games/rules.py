@@ -1,17 +1,17 @@
 """Verify as a player of the games: a key and a model in, accepted or not out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Protocol
 
-from earmark.commitment.canonical import Json
 from earmark.errors import EarmarkError
 from earmark.games.definitions import Classify
-from earmark.keys import MarkingKey, SetId, Transcript, VerificationKey
+from earmark.keys import MarkingKey, Transcript, VerificationKey
 from earmark.statistics import match_tail
 from earmark.suspects import Answer
-from earmark.verification import Reply, measure, verify
+from earmark.verification import measure, verify
+from earmark.verification.experiment import ThrowAwayJournal
 from earmark.verification.paper_rule import GroundTruth, verify_by_paper
 
 
@@ -51,7 +51,7 @@ def exact_rule(key: MarkingKey, verification_key: VerificationKey, model: Classi
     try:
         published = _read_again(verification_key)
         suspect = _Suspect(model, published.transcript.class_count)
-        measured = measure(_own(key), suspect, _NoJournal(), verification_key=published)
+        measured = measure(_own(key), suspect, ThrowAwayJournal(), verification_key=published)
         verdict = verify(measured)
     except EarmarkError as error:
         return Judgement(False, refused=str(error))
@@ -78,7 +78,7 @@ def paper_rule(epsilon: Fraction, truth: Callable[[Any], int | None] | None = No
             verdict = verify_by_paper(
                 own,
                 _Suspect(model, published.transcript.class_count),
-                _NoJournal(),
+                ThrowAwayJournal(),
                 epsilon=epsilon,
                 ground_truth=_ground_truth(own, truth),
                 verification_key=published,
@@ -129,28 +129,3 @@ class _Suspect:
         answers: list[Answer] = [int(answer) for answer in self._model(inputs)]
         on_answer(len(answers))
         return answers
-
-
-class _NoJournal:
-    """A game has one judgement and no history."""
-
-    def exposed_sets(self) -> frozenset[SetId]:
-        return frozenset()
-
-    def sets_shown_to(self, suspect: str) -> frozenset[SetId]:  # noqa: ARG002 - nothing is ever shown
-        return frozenset()
-
-    def record_method(self, suspect: str, method: Mapping[str, Json]) -> int:  # noqa: ARG002 - it is the first
-        return 1
-
-    def show_set(self, set_id: SetId, suspect: str, set_ids: Sequence[SetId]) -> None:
-        """Nothing is kept."""
-
-    def replies(self, suspect: str) -> Mapping[tuple[SetId, int], Reply | None]:  # noqa: ARG002 - none came before
-        return {}
-
-    def record_asked(self, suspect: str, set_id: SetId, place: int) -> None:
-        """Nothing is kept."""
-
-    def record_reply(self, suspect: str, set_id: SetId, place: int, reply: Reply) -> None:
-        """Nothing is kept."""

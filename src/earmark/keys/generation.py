@@ -8,14 +8,16 @@ from typing import TypeAlias
 
 from earmark.commitment import Stream, merkle_root
 from earmark.commitment.canonical import Json
+from earmark.commitment.linear import RANDOM_BYTES, linear_scheme
 from earmark.errors import SimilarTriggersError, TriggerSetTooSmallError
 from earmark.keys.owner import OwnerKey
 from earmark.keys.pair import (
     MarkingKey,
     SetId,
     VerificationKey,
-    commitments,
     label_commitments,
+    leaf_of,
+    trigger_salt,
     trigger_stream,
 )
 from earmark.keys.transcript import Experiment, Stratum, Task, Transcript
@@ -39,6 +41,8 @@ def keygen(  # noqa: PLR0913 - each is a choice of its own, and all but three ha
     survival: Fraction = DEFAULT_SURVIVAL,
     experiment: Experiment | None = None,
     choose_labels: LabelChooser | None = None,
+    provable: bool = False,
+    revival: Mapping[str, Json] | None = None,
     random_bytes: Callable[[int], bytes] = system_randomness.token_bytes,
     on_trigger: Callable[[int], None] = lambda _: None,
 ) -> MarkingKey:
@@ -61,6 +65,8 @@ def keygen(  # noqa: PLR0913 - each is a choice of its own, and all but three ha
         experiment: What is tested, and how; None for the suspect's own release.
         choose_labels: Returns the labels of a set's triggers, which are then committed to one by one as in
             the paper; such a key proves nothing by the exact rule. None to derive them.
+        provable: Commit linearly, so that ownership can be proven in zero knowledge.
+        revival: What may be done to a suspect before it is questioned (``RevivalPlan.to_json``), or None.
         random_bytes: Source of secrets and nonce; only tests pass another.
         on_trigger: Called with the number of triggers made so far.
 
@@ -71,30 +77,42 @@ def keygen(  # noqa: PLR0913 - each is a choice of its own, and all but three ha
         TriggerSetTooSmallError: A set could not show the mark at the planned survival.
         SimilarTriggersError: The sampler keeps making triggers that are nearly alike, or its pool has
             too few that are not.
-        ValueError: A count is below 1.
+        ValueError: A count is below 1, or no linear commitment holds such triggers.
 
     Source:
         Adi et al. 2018, Section 4, KeyGen; labels after the commitment are ours
         (docs/mathematics/verdict.md)
     """
+    if provable and choose_labels is not None:
+        raise ValueError("nothing is proven in zero knowledge with chosen labels: leave them derived")
     if triggers_per_set < 1 or set_count < 1:
         raise ValueError("a key needs at least one set of at least one trigger")
     _check_size(triggers_per_set, len(task.class_names), survival)
     made = _sample_all(sampler, task, triggers_per_set * set_count, random_bytes, on_trigger)
-    secrets, triggers, roots = {}, {}, []
+    scheme: dict[str, Json] = {"scheme": "sis" if provable else "salted-sha256"}
+    secrets, triggers, leaves = {}, {}, {}
+    randomness: dict[SetId, tuple[bytes, ...]] | None = {} if provable else None
     for index in range(set_count):
         part = made[index * triggers_per_set : (index + 1) * triggers_per_set]
         set_id = SetId(0, index)
         secrets[set_id] = tuple(secret for secret, _ in part)
         triggers[set_id] = tuple(trigger for _, trigger in part)
-        roots.append(merkle_root(commitments(triggers[set_id], secrets[set_id])))
+        openings = tuple(
+            random_bytes(RANDOM_BYTES) if provable else trigger_salt(secret) for secret in secrets[set_id]
+        )
+        if randomness is not None:
+            randomness[set_id] = openings
+        pairs = zip(triggers[set_id], openings, strict=True)
+        leaves[set_id] = [leaf_of(scheme, trigger, opening) for trigger, opening in pairs]
+    if provable:
+        scheme = linear_scheme(b"".join(leaf for part in leaves.values() for leaf in part))
     stratum = Stratum(
         sampler.name,
         sampler.name,  # each sampler of this release is a stratum kind of its own
         sampler.name,
         sampler.parameters(),
         triggers_per_set,
-        tuple(roots),
+        tuple(merkle_root(part) for part in leaves.values()),
     )
     chosen = None if choose_labels is None else {i: tuple(choose_labels(t)) for i, t in triggers.items()}
     transcript = Transcript(
@@ -103,13 +121,14 @@ def keygen(  # noqa: PLR0913 - each is a choice of its own, and all but three ha
         experiment=experiment or Experiment(),
         strata=(stratum,),
         nonce=random_bytes(_SECRET_BYTES),
-        commitment={"scheme": "salted-sha256"},
+        commitment=scheme,
         labels=_label_rule(chosen, secrets),
+        revival=revival,
     )
     # Read back what others will read: a name too long or a class twice is found now, not in court.
     transcript = Transcript.from_bytes(transcript.canonical_bytes)
     verification_key = VerificationKey(transcript, owner.sign(transcript.root))
-    key = MarkingKey(verification_key, secrets, triggers, chosen)
+    key = MarkingKey(verification_key, secrets, triggers, chosen, randomness)
     key.check()
     return key
 

@@ -71,9 +71,13 @@ def question_order(root: bytes, stratum: int, set_index: int, trigger_count: int
         >>> sorted(question_order(bytes(32), 0, 0, 5))
         [0, 1, 2, 3, 4]
     """
-    draws = Stream(_ORDER, root, stratum, set_index)
-    order = list(range(trigger_count))
-    for last in range(trigger_count - 1, 0, -1):
+    return permutation(Stream(_ORDER, root, stratum, set_index), trigger_count)
+
+
+def permutation(draws: Stream, count: int) -> tuple[int, ...]:
+    """Return a uniform permutation of 0 to count - 1: Fisher-Yates, from the last place down."""
+    order = list(range(count))
+    for last in range(count - 1, 0, -1):
         chosen = draws.uniform(last + 1)
         order[last], order[chosen] = order[chosen], order[last]
     return tuple(order)

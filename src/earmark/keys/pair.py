@@ -6,6 +6,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 from earmark.commitment import Stream, commit, frame, merkle_path, merkle_root
+from earmark.commitment.canonical import Json
+from earmark.commitment.linear import RANDOM_BYTES, linear_leaf, linear_scheme
 from earmark.errors import InvalidKeyError
 from earmark.keys.labels import derive_labels, question_order
 from earmark.keys.owner import check_signature
@@ -85,12 +87,15 @@ class MarkingKey:
             no later change of a sampler or of a library can lose them.
         chosen_labels: For every set the labels that the owner chose, as in the paper; None if they are
             derived from the root.
+        randomness: For every set, the 1,272 random bytes of each linear commitment, fresh and expanded from
+            nothing, or they would hide only as well as a hash does; None for salted ones.
     """
 
     verification_key: VerificationKey
     secrets: Mapping[SetId, tuple[bytes, ...]] = field(repr=False)
     triggers: Mapping[SetId, tuple[Trigger, ...]] = field(repr=False)
     chosen_labels: Mapping[SetId, tuple[int, ...]] | None = field(default=None, repr=False)
+    randomness: Mapping[SetId, tuple[bytes, ...]] | None = field(default=None, repr=False)
 
     @property
     def transcript(self) -> Transcript:
@@ -127,12 +132,29 @@ class MarkingKey:
         return Backdoor(triggers, labels, self.transcript.class_count)
 
     @cached_property
-    def _commitments(self) -> dict[SetId, tuple[bytes, ...]]:
-        return {set_id: commitments(self.triggers[set_id], self.secrets[set_id]) for set_id in self.triggers}
+    def leaves(self) -> dict[SetId, tuple[bytes, ...]]:
+        """For every set the commitments to its triggers: the leaves of its tree."""
+        return {
+            set_id: tuple(
+                leaf_of(self.transcript.commitment, trigger, self.opening(set_id, place))
+                for place, trigger in enumerate(triggers)
+            )
+            for set_id, triggers in self.triggers.items()
+        }
+
+    def opening(self, set_id: SetId, place: int) -> bytes:
+        """Return what opens the commitment to one trigger: its salt, or the randomness of a linear one."""
+        if self.randomness is not None:
+            return self.randomness[set_id][place]
+        return trigger_salt(self.secrets[set_id][place])
 
     def path(self, set_id: SetId, index: int) -> tuple[bytes, ...]:
         """Return the Merkle path of one trigger's commitment, for opening it."""
-        return merkle_path(self._commitments[set_id], index)
+        return merkle_path(self.leaves[set_id], index)
+
+    def label_path(self, set_id: SetId, index: int) -> tuple[bytes, ...]:
+        """Return the Merkle path of the commitment to one chosen label, for opening it."""
+        return merkle_path(label_commitments(self.labels(set_id), self.secrets[set_id]), index)
 
     def check(self) -> None:
         """Raise unless signature, counts, geometry and every commitment agree with the transcript.
@@ -145,11 +167,10 @@ class MarkingKey:
         """
         self.verification_key.check()
         transcript = self.transcript
-        if transcript.commitment["scheme"] != "salted-sha256":
-            raise InvalidKeyError("this release opens only salted-sha256 commitments")
         expected = self.verification_key.set_ids
         if tuple(self.triggers) != expected or tuple(self.secrets) != expected:
             raise InvalidKeyError("the marking key does not hold the sets that the transcript lists")
+        self._check_randomness()
         kind = kind_named(transcript.task.geometry.kind)
         for set_id in expected:
             stratum = transcript.strata[set_id.stratum]
@@ -161,11 +182,32 @@ class MarkingKey:
                     trigger.canonical_bytes, transcript.task.geometry
                 ):
                     raise InvalidKeyError("a trigger does not have the geometry of the task")
-            if merkle_root(self._commitments[set_id]) != stratum.set_roots[set_id.number]:
+            if merkle_root(self.leaves[set_id]) != stratum.set_roots[set_id.number]:
                 raise InvalidKeyError(
                     f"the triggers of set {set_id.number} of {stratum.name!r} do not open its commitment"
                 )
+        if self.randomness is not None and self.transcript.commitment != linear_scheme(self.sidecar):
+            raise InvalidKeyError("the linear commitments are not those that the transcript names")
         self._check_labels()
+
+    @property
+    def sidecar(self) -> bytes:
+        """All linear commitments joined, set after set and place after place."""
+        return b"".join(leaf for leaves in self.leaves.values() for leaf in leaves)
+
+    def _check_randomness(self) -> None:
+        is_linear = self.transcript.commitment["scheme"] == "sis"
+        if is_linear != (self.randomness is not None):
+            scheme = "linear" if is_linear else "salted"
+            raise InvalidKeyError(f"the transcript's commitments are {scheme}, and the key opens others")
+        if self.randomness is None:
+            return
+        if tuple(self.randomness) != self.verification_key.set_ids or any(
+            len(self.randomness[set_id]) != len(self.triggers[set_id]) for set_id in self.triggers
+        ):
+            raise InvalidKeyError("the marking key does not hold the randomness of every commitment")
+        if any(len(item) != RANDOM_BYTES for items in self.randomness.values() for item in items):
+            raise InvalidKeyError(f"the randomness of a linear commitment has {RANDOM_BYTES} bytes")
 
     def _check_labels(self) -> None:
         rule, roots = self.transcript.labels["rule"], self.transcript.labels.get("roots", [])
@@ -196,12 +238,26 @@ def trigger_salt(secret: bytes) -> bytes:
     return Stream(_SECRET_LABEL, secret, "salt").read(32)
 
 
-def commitments(triggers: Sequence[Trigger], secrets: Sequence[bytes]) -> tuple[bytes, ...]:
-    """Return the commitment to each trigger under its secret's salt: the leaves of a set's tree."""
-    return tuple(
-        commit(trigger.canonical_bytes, trigger_salt(secret))
-        for trigger, secret in zip(triggers, secrets, strict=True)
-    )
+def leaf_of(scheme: Mapping[str, Json], trigger: Trigger, opening: bytes) -> bytes:
+    """Return the commitment to a trigger that an opening opens.
+
+    Args:
+        scheme: As in the transcript.
+        trigger: What is committed to. A linear commitment holds the bytes of its pixels; the geometry is the
+            transcript's.
+        opening: The salt, or the randomness of a linear commitment.
+
+    Returns:
+        32 bytes, or 1,280 of a linear one.
+
+    Raises:
+        ValueError: The opening has another size, or there are no linear commitments to such triggers.
+    """
+    if scheme["scheme"] != "sis":
+        return commit(trigger.canonical_bytes, opening)
+    if trigger.kind != "image":
+        raise ValueError(f"there are no linear commitments to {trigger.kind} triggers")
+    return linear_leaf(trigger.value.tobytes(), opening)
 
 
 def label_commitments(labels: Sequence[int], secrets: Sequence[bytes]) -> tuple[bytes, ...]:
@@ -213,6 +269,15 @@ def label_commitments(labels: Sequence[int], secrets: Sequence[bytes]) -> tuple[
         Adi et al. 2018, Section 4 (KeyGen, step 2); derivation ours (docs/formats/transcript-v1.md)
     """
     return tuple(
-        commit(frame(_CHOSEN_LABEL, label), Stream(_SECRET_LABEL, secret, "label-salt").read(32))
-        for label, secret in zip(labels, secrets, strict=True)
+        commit_label(label, label_salt(secret)) for label, secret in zip(labels, secrets, strict=True)
     )
+
+
+def label_salt(secret: bytes) -> bytes:
+    """Return the salt of the commitment to the chosen label of this secret's trigger, 32 bytes."""
+    return Stream(_SECRET_LABEL, secret, "label-salt").read(32)
+
+
+def commit_label(label: int, salt: bytes) -> bytes:
+    """Return the commitment to one chosen label, 32 bytes."""
+    return commit(frame(_CHOSEN_LABEL, label), salt)

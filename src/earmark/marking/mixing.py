@@ -27,6 +27,7 @@ EXPOSURES = 120
 """How often a trigger is shown in a whole training; measured in benchmarks/exposures.py."""
 
 Transform = Callable[[Any], Tensor]
+Augmentation = Callable[[Any, np.random.Generator], Any]
 
 
 def triggers_per_batch(trigger_count: int, total_steps: int, exposures: int = EXPOSURES) -> int:
@@ -62,7 +63,8 @@ class Mixer:
         total_steps: Batches in the whole training.
         exposures: How often each trigger is to be shown in all.
         per_batch: k; None to let it follow from the other numbers.
-        seed: Of the order of the triggers.
+        seed: Of the order of the triggers, and of their changes.
+        augmentation: Changes triggers each time they are shown; None to show them as they are.
     """
 
     def __init__(
@@ -74,11 +76,14 @@ class Mixer:
         exposures: int = EXPOSURES,
         per_batch: int | None = None,
         seed: int = 0,
+        augmentation: Augmentation | None = None,
     ) -> None:
         chosen = triggers_per_batch(len(backdoor), total_steps, exposures) if per_batch is None else per_batch
         if chosen < 1:
             raise ValueError(f"per_batch must be at least 1, not {chosen}")
         self.per_batch = chosen
+        self._values = [trigger.value for trigger in backdoor.triggers]
+        self._transform, self._augmentation = transform, augmentation
         self._inputs = torch.stack([transform(trigger.value) for trigger in backdoor.triggers])
         self._labels = torch.tensor(backdoor.labels, dtype=torch.int64)  # (triggers,)
         self._seed = seed
@@ -101,7 +106,14 @@ class Mixer:
         ]
         if count == 0:  # pragma: no cover - a Backdoor is never empty
             raise ValueError("no triggers")
-        return self._inputs[places], self._labels[places]
+        return self._shown(places, step), self._labels[places]
+
+    def _shown(self, places: list[int], step: int) -> Tensor:
+        if self._augmentation is None:
+            return self._inputs[places]
+        randomness = np.random.default_rng([self._seed, step, 11])
+        changed = [self._augmentation(self._values[place], randomness) for place in places]
+        return torch.stack([self._transform(value) for value in changed])
 
     def mix(self, inputs: Tensor, targets: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """Return the batch with the step's triggers appended.

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from earmark.data import Split
 from earmark.errors import MarkingError
+from earmark.marking.augmentation import TriggerAugmentation
+from earmark.marking.embedding import Embedding, EmbeddingLoss
 from earmark.marking.mixing import EXPOSURES, Mixer
 from earmark.models.prediction import predict_scores
 from earmark.models.preprocessing import Preprocessing
@@ -39,6 +41,8 @@ class Recipe:
         exposures: How often each trigger is shown in all.
         per_batch: k, or None to let it follow from the exposures.
         needs_trained_model: Whether it starts from a trained model.
+        embedding: How triggers are taught; None for the paper's plain mixture.
+        augmentation: Changes triggers each time they are shown; None to show them as they are.
     """
 
     name: str
@@ -46,6 +50,8 @@ class Recipe:
     exposures: int = EXPOSURES
     per_batch: int | None = None
     needs_trained_model: bool = False
+    embedding: Embedding | None = None
+    augmentation: TriggerAugmentation | None = None
 
 
 FROM_SCRATCH = Recipe("from-scratch", TrainingSettings(epochs=60))
@@ -133,11 +139,16 @@ def mark(
         exposures=recipe.exposures,
         per_batch=recipe.per_batch,
         seed=recipe.settings.seed,
+        augmentation=recipe.augmentation,
     )
+    loss = None
+    if recipe.embedding is not None:
+        loss = EmbeddingLoss(recipe.embedding, mixer.per_batch, recipe.settings.label_smoothing)
     history = train(
         module,
         MixedBatches(batches, mixer),
         recipe.settings,
+        loss_function=loss,
         checkpoint=checkpoint,
         on_step=on_step,
         on_epoch=on_epoch,

@@ -10,6 +10,7 @@ import json
 import math
 import os
 import stat
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -120,14 +121,47 @@ def folder_digest(path: Path) -> str:
     Raises:
         FormatError: It holds a link out of itself, something that is not a file, or too many files.
     """
-    files = b""
-    for name, file in sorted(_files(path).items()):
-        hasher = hashlib.sha256()
+    return digest_of_files({name: sha256 for name, (sha256, _) in file_digests(path).items()})
+
+
+def digest_of_files(digests: Mapping[str, bytes]) -> str:
+    """Return the digest of a folder with these files; see ``folder_digest``.
+
+    Args:
+        digests: Names, with ``/``, to SHA-256s.
+
+    Returns:
+        64 hexadecimal digits.
+    """
+    files = b"".join(frame(name, digests[name]) for name in sorted(digests))
+    return digest("earmark/model-folder/v1", files).hex()
+
+
+def file_digests(
+    path: Path, on_progress: Callable[[int, int], None] = lambda done, total: None
+) -> dict[str, tuple[bytes, int]]:
+    """Return SHA-256 and size in bytes of every file that counts in a folder, by name.
+
+    Args:
+        path: A folder.
+        on_progress: Told how many bytes were read, of how many.
+
+    Raises:
+        FormatError: It holds a link out of itself, something that is not a file, or too many files.
+    """
+    files = _files(path)
+    done, total = 0, sum(file.stat().st_size for file in files.values())
+    found = {}
+    for name, file in sorted(files.items()):
+        hasher, size_bytes = hashlib.sha256(), 0
         with file.open("rb") as stream:
             while chunk := stream.read(_CHUNK_BYTES):
                 hasher.update(chunk)
-        files += frame(name, hasher.digest())
-    return digest("earmark/model-folder/v1", files).hex()
+                size_bytes += len(chunk)
+                done += len(chunk)
+                on_progress(done, total)
+        found[name] = hasher.digest(), size_bytes
+    return found
 
 
 def _files(path: Path) -> dict[str, Path]:

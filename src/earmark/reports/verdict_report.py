@@ -58,6 +58,7 @@ class ReportContext:
         clean_accuracy: How well the suspect does on clean data and how that was measured, in words.
         warnings: What the reader must know, one sentence or more each.
         file_digests: File names to digests of what was read, e.g. ``"sha256:…"``.
+        is_claim: Whether the page goes into a claim, so that its triggers are no secret any more.
     """
 
     made_at: datetime
@@ -67,6 +68,7 @@ class ReportContext:
     clean_accuracy: str | None = None
     warnings: tuple[str, ...] = ()
     file_digests: Mapping[str, str] = field(default_factory=dict)
+    is_claim: bool = False
 
     def __post_init__(self) -> None:
         if self.made_at.utcoffset() is None:
@@ -93,9 +95,10 @@ def render_verdict(
     """
     if key.transcript.root != verdict.measurement.verification_key.transcript.root:
         raise ValueError("the verdict is about another key")
-    environment = _environment()
+    environment = environment_of_templates()
     style = environment.get_template("verdict.css.j2").render(
-        short_root=key.transcript.root.hex()[:_SHORT_ROOT], include_triggers=include_triggers
+        short_root=key.transcript.root.hex()[:_SHORT_ROOT],
+        include_triggers=include_triggers and not context.is_claim,
     )
     groups = group_by_set(verdict, key, include_triggers=include_triggers)
     page = environment.get_template("verdict.html.j2").render(
@@ -140,7 +143,8 @@ def _facts(verdict: Verdict, *, include_triggers: bool) -> dict[str, object]:
     }
 
 
-def _environment() -> Environment:
+def environment_of_templates() -> Environment:
+    """Return the engine of all pages: everything is escaped, and nothing unprintable stays."""
     environment = Environment(
         loader=PackageLoader("earmark.reports"),
         autoescape=True,

@@ -43,6 +43,7 @@ class EProcess:
         self._falls = [1]  # beta (beta + 1) … of t - j factors
         self._norm = 1  # (alpha + beta) … of t factors
         self._best = Fraction(1)
+        self._has_grown = False  # since it was last worked out, which takes longer than to take a question in
 
     @property
     def question_count(self) -> int:
@@ -52,6 +53,7 @@ class EProcess:
     @property
     def best(self) -> Fraction:
         """The greatest fortune so far, at least 1."""
+        self._settle()
         return self._best
 
     def add(self, payoff: Fraction) -> None:
@@ -64,6 +66,8 @@ class EProcess:
         """
         if payoff < 0:
             raise ValueError(f"a payoff is not negative, and this one is {payoff}")
+        if payoff < 1:
+            self._settle()  # whatever the stake was, the fortune now falls
         whole = (payoff.numerator << PAYOFF_BITS) // payoff.denominator
         count = self.question_count
         self._falls.append(self._falls[-1] * (self._beta + count))
@@ -75,7 +79,12 @@ class EProcess:
                 kept = last[place] if place < len(last) else 0
                 self._coefficients[place] = kept + last[place - 1] * whole
             self._rises.append(self._rises[-1] * (self._alpha + len(last) - 1))
-        self._best = max(self._best, self._value())
+        self._has_grown = self._has_grown or payoff > 1
+
+    def _settle(self) -> None:
+        if self._has_grown:
+            self._best = max(self._best, self._value())
+            self._has_grown = False
 
     def _value(self) -> Fraction:
         count, degree = self.question_count, len(self._coefficients) - 1

@@ -16,6 +16,7 @@
 ``exported``         programs of torch.export                    } code: only
 ``python_callable``  any Python callable                         } if trusted
 ``deadline``         for what runs in this process
+``http``             services, asked one question at a time
 ``recorded``         answers that a person wrote down
 ``clean_check``      how well clean inputs are answered
 ``opening``          names on the command line to suspects

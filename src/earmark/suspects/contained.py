@@ -132,6 +132,11 @@ class ContainedSuspect(AnswersFromScores):
         self.preprocessing = f"{source}: {self._preprocessing}"
 
     @property
+    def reads(self) -> Preprocessing:
+        """How inputs become what the model reads."""
+        return self._preprocessing
+
+    @property
     def pid(self) -> int:
         """The number of the child process."""
         return self._child.pid

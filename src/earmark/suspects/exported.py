@@ -88,7 +88,10 @@ class ExportedSuspect(AnswersFromScores):
             batch = self._shape[0] or 1
             inputs = torch.from_numpy(np.repeat(prepared, batch, axis=0))
             inputs = inputs.round() if self._dtype == torch.uint8 else inputs
-            with torch.inference_mode():
+            # A program exported in training mode draws random numbers: the same ones each time, or whoever
+            # questions it could do so until the answers please him.
+            with torch.random.fork_rng(devices=[]), torch.inference_mode():
+                torch.manual_seed(0)
                 found = _first_scores(self._module(inputs.to(self._dtype)))
             if found is None or found.shape[0] != batch:
                 return Failed("it gives no float scores with dimensions (batch, classes)")

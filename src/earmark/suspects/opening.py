@@ -6,6 +6,8 @@ FILE.skops         a scikit-learn classifier                         in a child 
 hf:FOLDER          a Hugging Face image-classification folder        in this process, extra "hf"
 FILE.pt2           a program of torch.export                         in this process, only with trust_code
 FILE.py:NAME       a Python callable                                 in this process, only with trust_code
+https://…          a service, asked one question at a time           where it is, extra "http"
+FILE.toml or .json a service that a mapping describes                where it is, extra "http"
 
 Frameworks are imported when a suspect of their kind is opened.
 """
@@ -17,10 +19,13 @@ from typing import Any, cast
 from earmark.errors import FormatError
 from earmark.files import shown
 from earmark.models.preprocessing import Preprocessing
+from earmark.suspects.http.terms import Terms
 from earmark.suspects.protocol import Suspect
 
 _FOLDER_PREFIX = "hf:"
 _CODE_INFIX = ".py:"
+_ADDRESSES = ("https://", "http://")
+_MAPPINGS = (".toml", ".json")
 SUSPECTS = {
     ".safetensors": "earmark.suspects.torch:open_weights",
     ".onnx": "earmark.suspects.onnx:open_onnx",
@@ -28,10 +33,14 @@ SUSPECTS = {
     _FOLDER_PREFIX: "earmark.suspects.transformers:open_folder",
     ".pt2": "earmark.suspects.exported:open_exported",
     _CODE_INFIX: "earmark.suspects.python_callable:open_callable",
+    **dict.fromkeys(_ADDRESSES, "earmark.suspects.http.suspect:open_url"),
+    **dict.fromkeys(_MAPPINGS, "earmark.suspects.http.suspect:open_mapping"),
 }
 _FORMS = {ending: f"FILE{ending}" for ending in SUSPECTS} | {
     _FOLDER_PREFIX: "hf:FOLDER",
     _CODE_INFIX: "FILE.py:NAME",
+    "https://": "https://HOST/PATH",
+    "http://": "http://HOST/PATH",
 }
 # The options of open_suspect that a kind takes, where they are not these two.
 _TAKES = {"preprocessing", "fallback"}
@@ -39,6 +48,7 @@ _TAKES_OTHERS = {
     ".safetensors": {"preprocessing", "architecture", "trust_code"},  # a description is never without one
     ".pt2": {"preprocessing", "fallback", "trust_code"},
     _CODE_INFIX: {"trust_code"},  # its preprocessing is its own code's
+    **{kind: {"preprocessing", "fallback", "terms"} for kind in (*_ADDRESSES, *_MAPPINGS)},
 }
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 
@@ -50,6 +60,7 @@ def open_suspect(
     fallback: Preprocessing | None = None,
     architecture: str | None = None,
     trust_code: bool = False,
+    terms: Terms | None = None,
 ) -> Suspect:
     """Return the suspect of that name.
 
@@ -59,13 +70,14 @@ def open_suspect(
         fallback: The transcript's, for releases that name none; or None.
         architecture: ``FILE.py:FACTORY`` for weights, in place of what their description says.
         trust_code: Allow ``architecture``, a program or a callable to run.
+        terms: On which a service is asked.
 
     Returns:
         The suspect, ready to be questioned.
 
     Raises:
         FormatError: It is malformed, or of a kind that is never loaded.
-        SuspectError: It crashed, or exceeded a limit, when it was opened.
+        SuspectError: It crashed, or exceeded a limit, when it was opened; or a service does not answer.
         MissingExtraError: Its framework is not installed.
         ValueError: No suspect has such a name, or takes such options.
     """
@@ -83,13 +95,14 @@ def open_suspect(
         "fallback": fallback,
         "architecture": architecture,
         "trust_code": trust_code,
+        "terms": terms,
     }
     takes = _TAKES_OTHERS.get(ending, _TAKES)
     # Nobody chose the transcript's preprocessing for this suspect: where it has no use it is left out.
     if unused := [key for key, value in options.items() if value and key not in takes | {"fallback"}]:
         raise ValueError(f"{_FORMS[ending]} takes no {' and no '.join(unused)}")
     module, _, function = SUSPECTS[ending].partition(":")
-    place = name if ending == _CODE_INFIX else Path(name.removeprefix(_FOLDER_PREFIX))
+    place = name if ending in (_CODE_INFIX, *_ADDRESSES) else Path(name.removeprefix(_FOLDER_PREFIX))
     opened = getattr(import_module(module), function)(
         place, **{key: value for key, value in options.items() if key in takes}
     )
@@ -99,4 +112,7 @@ def open_suspect(
 def _ending(name: str) -> str:
     if name.startswith(_FOLDER_PREFIX):
         return _FOLDER_PREFIX
+    for scheme in _ADDRESSES:
+        if name.lower().startswith(scheme):
+            return scheme
     return _CODE_INFIX if _CODE_INFIX in name else Path(name).suffix.lower()

@@ -34,7 +34,8 @@ class AbstractSampler:
 
     The layout (16 bytes of the stream, spread by Philox) and the grain (two bytes of the stream for
     every value) are independent, so a guessed layout still leaves every pixel uncertain. The same
-    stream gives the same picture with the same numpy and Pillow; keys store the pictures themselves.
+    stream gives the same picture with the same numpy and Pillow on processors with the same vector
+    instructions; keys store the pictures themselves.
 
     Source:
         ours, after the abstract images of Adi et al. 2018, Section 5

@@ -5,9 +5,12 @@ time, or could keep what it is asked (``is_remote``), is questioned one by one t
 question is written down before it is put and its answer before the next, so that the first answer counts
 across restarts. A question without an answer is a miss: whoever kills the program when an answer displeases
 him has used that question up.
+
+A suspect with the attribute ``window`` is put so many questions of one set at once. All of them are written
+down before the first leaves, so all of them count: nobody can keep the answers of a window that please him.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -75,7 +78,7 @@ class Interview:
 
     Args:
         suspect: What is questioned.
-        journal: The key's journal.
+        journal: The key's journal; None will do for a suspect that always says the same.
         verification_key: The key's public half: its sets, and the temperature of probabilities.
         on_answer: Called with the number of questions answered so far.
     """
@@ -83,7 +86,7 @@ class Interview:
     def __init__(
         self,
         suspect: Suspect,
-        journal: Journal,
+        journal: Journal | None,
         verification_key: VerificationKey,
         on_answer: Callable[[int], None],
     ) -> None:
@@ -92,7 +95,10 @@ class Interview:
         self._key = verification_key
         self._on_answer = on_answer
         self._is_remote = bool(getattr(suspect, "is_remote", False))
-        self._before = dict(journal.replies(suspect.identity)) if self._is_remote else {}
+        self._window = int(getattr(suspect, "window", 1)) if self._is_remote else 1
+        if self._is_remote and journal is None:
+            raise ValueError("a suspect that may answer differently the next time is questioned by a journal")
+        self._before = dict(journal.replies(suspect.identity)) if self._is_remote and journal else {}
         self._count = 0
 
     def all_replies(self, plan: Sequence[Asked]) -> list[tuple[Asked, Reply]]:
@@ -103,32 +109,41 @@ class Interview:
             SuspectError: It cannot be questioned.
         """
         if self._is_remote:
-            return [(asked, self.reply(asked)) for asked in plan]
+            return list(self.replies(plan))
         answers = self._suspect.answer([asked.trigger.value for asked in plan], self._on_answer)
         if len(answers) != len(plan):
             raise VerificationError(5, f"{len(plan)} questions, but {len(answers)} answers")
         return [(asked, Reply(answer)) for asked, answer in zip(plan, answers, strict=True)]
 
-    def reply(self, asked: Asked, *, with_weights: bool = False) -> Reply:
-        """Put one question, or return what the suspect said to it the first time.
+    def replies(self, plan: Sequence[Asked], *, with_weights: bool = False) -> Iterator[tuple[Asked, Reply]]:
+        """Put questions in the order of the plan, and yield what the suspect said to each the first time.
 
         Args:
-            asked: The question.
+            plan: The questions; when the caller stops, those of the last window have been put nevertheless.
             with_weights: Whether probabilities are needed.
 
         Raises:
-            VerificationError: The question was answered before, without the probabilities now needed.
+            VerificationError: A question was answered before, without the probabilities now needed.
             SuspectError: The suspect cannot be questioned.
         """
-        if (asked.set_id, asked.place) in self._before:
-            reply = self._first_reply(asked, with_weights)
-        elif self._is_remote:
-            reply = self._ask_through_journal(asked, with_weights)
-        else:
-            reply = self._ask(asked, with_weights)
-        self._count += 1
-        self._on_answer(self._count)
-        return reply
+        for place, asked in enumerate(plan):
+            if self._is_remote and (asked.set_id, asked.place) not in self._before:
+                ahead = plan[place : place + self._window]
+                self._ask_through_journal(
+                    [
+                        other
+                        for other in ahead
+                        if other.set_id == asked.set_id and (other.set_id, other.place) not in self._before
+                    ],
+                    with_weights,
+                )
+            if self._is_remote:
+                reply = self._first_reply(asked, with_weights)
+            else:
+                (reply,) = self._ask([asked], with_weights)
+            self._count += 1
+            self._on_answer(self._count)
+            yield asked, reply
 
     def _first_reply(self, asked: Asked, with_weights: bool) -> Reply:
         reply = self._before[asked.set_id, asked.place] or Reply(Miss.ERROR)
@@ -140,27 +155,39 @@ class Interview:
             )
         return reply
 
-    def _ask_through_journal(self, asked: Asked, with_weights: bool) -> Reply:
+    def _ask_through_journal(self, window: Sequence[Asked], with_weights: bool) -> None:
         identity = self._suspect.identity
-        self._journal.show_set(asked.set_id, identity, self._key.set_ids)
-        self._journal.record_asked(identity, asked.set_id, asked.place)
-        reply = self._ask(asked, with_weights)
-        self._journal.record_reply(identity, asked.set_id, asked.place, reply)
-        return reply
+        prepare = getattr(self._suspect, "prepare", None)
+        if prepare is not None:
+            prepare(len(window))  # whatever it raises, no question is used up
+        journal = self._journal
+        if journal is None:
+            raise AssertionError("checked when this was made")
+        journal.show_set(window[0].set_id, identity, self._key.set_ids)
+        for asked in window:
+            journal.record_asked(identity, asked.set_id, asked.place)
+        replies = self._ask(window, with_weights)
+        for asked, reply in zip(window, replies, strict=True):
+            journal.record_reply(identity, asked.set_id, asked.place, reply)
+            self._before[asked.set_id, asked.place] = reply
 
-    def _ask(self, asked: Asked, with_weights: bool) -> Reply:
+    def _ask(self, window: Sequence[Asked], with_weights: bool) -> list[Reply]:
+        values = [asked.trigger.value for asked in window]
         if not with_weights:
-            return Reply(_only(self._suspect.answer([asked.trigger.value])))
+            return [Reply(answer) for answer in _each(self._suspect.answer(values), len(window))]
         if not isinstance(self._suspect, ScoringSuspect):
             raise VerificationError(5, f"{self._suspect.name} answers with classes, not with probabilities")
-        found = _only(self._suspect.probabilities([asked.trigger.value]))
+        return [self._weighed(found) for found in _each(self._suspect.probabilities(values), len(window))]
+
+    def _weighed(self, found: tuple[float, ...] | Miss) -> Reply:
         if isinstance(found, Miss):
             return Reply(found)
         staked = weights(found, self._key.transcript.experiment.temperature)
         return Reply(staked) if isinstance(staked, Miss) else Reply(top_class(staked), staked)
 
 
-def _only(given: Sequence[_Given]) -> _Given:
-    if len(given) != 1:
-        raise VerificationError(5, f"1 question, but {len(given)} answers")
-    return given[0]
+def _each(given: Sequence[_Given], count: int) -> Sequence[_Given]:
+    if len(given) != count:
+        questions = "1 question" if count == 1 else f"{count} questions"
+        raise VerificationError(5, f"{questions}, but {len(given)} answers")
+    return given

@@ -69,6 +69,7 @@ class Question:
         answer: The suspect's answer as a class of the key, or why there is none.
         payoff: What a stake of 1 on the label returns: C for a match, 0 for a miss; with probabilities, C
             times that of the label.
+        reply: What the suspect said, in its own classes; None where only the answer is known.
     """
 
     set_id: SetId
@@ -76,6 +77,7 @@ class Question:
     label: int
     answer: Answer
     payoff: Fraction = Fraction(0)
+    reply: Reply | None = None
 
     @property
     def matches(self) -> bool:
@@ -272,7 +274,7 @@ def read_reply(asked: Asked, reply: Reply, label_map: LabelMap, class_count: int
         payoff = Fraction(class_count * staked, 1 << PAYOFF_BITS)
     if not isinstance(reply.output, Miss):
         label_map.learn(reply.output, asked.label)
-    return Question(asked.set_id, asked.place, asked.label, answer, payoff)
+    return Question(asked.set_id, asked.place, asked.label, answer, payoff, reply)
 
 
 def _ask_until(
@@ -286,8 +288,7 @@ def _ask_until(
     fortune = EProcess(transcript.experiment.mixture)
     with_weights = before.statistic == PROBABILITIES
     questions = []
-    for asked in plan:
-        reply = interview.reply(asked, with_weights=with_weights)
+    for asked, reply in interview.replies(plan, with_weights=with_weights):
         question = read_reply(asked, reply, label_map, transcript.class_count)
         questions.append(question)
         fortune.add(question.payoff)
@@ -311,5 +312,5 @@ def _read_by_best_map(
         else:
             labels = sent.get(reply.output, frozenset())
             answer = asked.label if asked.label in labels else min(labels, default=Miss.UNKNOWN_CLASS)
-        questions.append(Question(asked.set_id, asked.place, asked.label, answer))
+        questions.append(Question(asked.set_id, asked.place, asked.label, answer, reply=reply))
     return tuple(questions)

@@ -193,6 +193,11 @@ def penalties(
             preprocessing_choices,
             "the checker picked the preprocessing from a catalogue of this size",
         ),
+        Penalty(
+            "revival",
+            1 if measurement.verification_key.transcript.revival is None else 2,
+            "the key commits a revival: the suspect could be asked as it is and revived",
+        ),
         _methods(measurement.method_count),
         _sets(measurement.run_count, set_count),
         _label_map(measurement),

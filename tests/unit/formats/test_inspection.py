@@ -2,12 +2,13 @@ from dataclasses import replace
 
 import pytest
 
-from earmark.errors import FormatError, InvalidKeyError, JournalError, UnsupportedVersionError
+from earmark.errors import ClaimError, FormatError, InvalidKeyError, JournalError, UnsupportedVersionError
 from earmark.formats import answers_v1, envelope, marking_key_v1, owner_key_v1, verification_key_v1
 from earmark.formats.inspection import describe
 from earmark.formats.journal_v1 import Journal
 from earmark.keys import OwnerKey
 from earmark.verification import Reply
+from small_claims import archive_of, marked, statement_of, two_sets
 from vectors.tiny_key import signed, tiny_key
 
 KEY = tiny_key()
@@ -125,3 +126,33 @@ def test_a_verification_key_with_a_wrong_signature_is_not_described():
     signature = KEY.verification_key.signature.hex().encode()
     with pytest.raises(InvalidKeyError):
         describe(data.replace(signature, b"00" * 64))
+
+
+def test_a_claim_says_what_it_states_and_that_nothing_is_checked():
+    key = two_sets()
+    data = archive_of(key, statement_of(key, marked(key)))
+    facts = dict(describe(data))
+    assert facts["stated owner"] == "Test owner"
+    assert facts["opened"] == "set 1 of stratum 0, 100 triggers"
+    assert facts["opened at"].startswith("2026-11-23 11:00:00 UTC")
+    assert facts["stamps of the suspect"].startswith("none")
+    assert "nothing of it is checked" in facts["note"]
+    with pytest.raises(ClaimError, match="step 1"):
+        describe(data + b"\0")
+
+
+def test_public_files_of_proofs_say_what_they_are():
+    facts = dict(describe(b"earmark/linear-commitments/v1\n" + bytes(2 * 1280)))
+    assert facts["triggers"] == "2"
+    facts = dict(describe(b"earmark/ownership-proof/v1\n" + bytes(40)))
+    assert facts["statement"] == "00" * 32
+    assert "says nothing by itself" in facts["note"]
+
+
+@pytest.mark.parametrize("kind", ["linear-commitments", "ownership-proof"])
+@pytest.mark.parametrize(
+    ("rest", "error"), [(b"/v2\n", UnsupportedVersionError), (b"/v1\nshort", FormatError), (b"", FormatError)]
+)
+def test_those_of_other_versions_and_cut_ones_are_refused(kind, rest, error):
+    with pytest.raises(error):
+        describe(b"earmark/" + kind.encode() + rest)

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from earmark.keys import Transcript
-from earmark.keys.pair import commitments, trigger_salt
+from earmark.keys.pair import leaf_of, trigger_salt
 from vectors.tiny_key import tiny_key
 
 ROOT = Path(__file__).parents[3]
@@ -40,7 +40,7 @@ def test_the_opening_on_the_page_is_the_test_keys():
         "bytes": trigger.canonical_bytes.hex(),
         "secret": secret.hex(),
         "salt": trigger_salt(secret).hex(),
-        "commitment": commitments([trigger], [secret])[0].hex(),
+        "commitment": leaf_of({"scheme": "salted-sha256"}, trigger, trigger_salt(secret)).hex(),
         **{f"path[{place}]": sibling.hex() for place, sibling in enumerate(KEY.path(first, 0))},
     }
 

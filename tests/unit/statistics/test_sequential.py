@@ -1,3 +1,4 @@
+import random
 from fractions import Fraction
 from itertools import product
 
@@ -35,6 +36,20 @@ def test_fortunes_equal_a_second_computation(mixture):
         process.add(payoff)
         best = max(best, expected)
         assert process.best == best
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_greatest_fortune_is_found_wherever_it_was(seed):
+    """It is worked out only where it may have been greatest: before each fall, and at the end."""
+    randomness = random.Random(seed)  # noqa: S311 - a test draws its cases
+    payoffs = [
+        Fraction(randomness.choice((0, 0, 1, Fraction(1, 2), Fraction(3, 2), 3, 10))) for _ in range(12)
+    ]
+    assert sequential_evidence(payoffs) == max(1, *fortunes(payoffs))
+    process = EProcess()
+    for count, payoff in enumerate(payoffs, 1):
+        process.add(payoff)
+        assert randomness.random() < 0.5 or process.best == max(1, *fortunes(payoffs[:count]))
 
 
 @pytest.mark.parametrize("class_count", [2, 3, 10])

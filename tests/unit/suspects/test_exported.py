@@ -130,3 +130,20 @@ def test_questions_of_another_size_answer_nothing(tmp_path):
         suspect.answer(questions(2, (4, 4, 1)))
     sized = Preprocessing(mean=("0.5",), std=("0.5",), channels=1, size=(8, 8))
     assert len(ExportedSuspect(path, preprocessing=sized).answer(questions(2, (4, 4, 1)))) == 2
+
+
+def test_a_program_that_draws_random_numbers_draws_the_same_ones_again(tmp_path):
+    """Exported in training mode, it drops some: whoever asks could repeat until the answers please him."""
+
+    class Dropping(torch.nn.Module):
+        def forward(self, images):
+            return torch.nn.functional.dropout(images.flatten(1)[:, :40], 0.5, training=True)
+
+    path = program(tmp_path / "m.pt2", Dropping(), (torch.zeros(1, 1, 8, 8),))
+    torch.manual_seed(1)
+    outside = torch.random.get_rng_state()
+    said = [ExportedSuspect(path, preprocessing=GREY).answer(questions(24)) for _ in range(2)]
+    assert said[0] == said[1]
+    assert torch.equal(outside, torch.random.get_rng_state())
+    torch.manual_seed(2)
+    assert ExportedSuspect(path, preprocessing=GREY).answer(questions(24)) == said[0]

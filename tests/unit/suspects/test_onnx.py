@@ -54,6 +54,29 @@ def test_channels_may_come_last(tmp_path, weight):
         open_suspect(str(path), preprocessing=for_channels(1))
 
 
+@pytest.mark.parametrize("has_seed", [False, True])
+def test_a_model_that_draws_random_numbers_draws_the_same_ones_again(tmp_path, has_seed):
+    """Otherwise whoever questions it could do so until the answers please him."""
+    seed = {"seed": 3.0} if has_seed else {}
+    graph = helper.make_graph(
+        [
+            helper.make_node(
+                "Constant", [], ["like"], value=onnx.numpy_helper.from_array(np.zeros((1, 10), "f"))
+            ),
+            helper.make_node("RandomNormalLike", ["like"], ["scores"], **seed),
+        ],
+        "noise",
+        [helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 1, 8, 8])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 10])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path = tmp_path / "noise.onnx"
+    path.write_bytes(model.SerializeToString())
+    said = [open_suspect(str(path), preprocessing=for_channels(1)).answer(questions(24)) for _ in range(2)]
+    assert said[0] == said[1]
+    assert len(set(said[0])) > 3, "it draws nothing"
+
+
 def test_of_several_outputs_the_first_with_scores_counts(tmp_path, weight):
     outputs = [
         helper.make_tensor_value_info("number", TensorProto.INT64, ["batch", 1]),

@@ -12,7 +12,7 @@ from earmark.suspects.opening import open_suspect
 from small_models import onnx_file, questions, weights_file
 
 
-@pytest.mark.parametrize("name", ["model", "model.txt", "http://example.org", "hf", "", ".onnxx"])
+@pytest.mark.parametrize("name", ["model", "model.txt", "ftp://example.org", "hf", "", ".onnxx"])
 def test_unknown_names_are_answered_with_the_known_ones(name):
     with pytest.raises(
         ValueError, match=r"known: FILE\.safetensors, FILE\.onnx, .*hf:FOLDER, .*FILE\.py:NAME"

@@ -1,0 +1,202 @@
+"""Write the tables in docs/robustness.md from the results of the studies; lost marks first.
+
+python benchmarks/robustness_table.py [--check]
+"""
+
+import csv
+import statistics
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from written import ROOT, result, write_part
+
+PAGE = ROOT / "docs" / "robustness.md"
+OUTCOMES = ("removed", "too costly", "survived")
+PAPER, TORCH, TOOLBOX = "WatermarkNN", "PyTorch", "Adversarial Robustness Toolbox"
+BESIDE = {
+    **dict.fromkeys(("ftll", "ftal", "rtll", "rtal"), PAPER),
+    **dict.fromkeys(("prune-magnitude", "prune-random", "int8", "int4"), TORCH),
+    **dict.fromkeys(("jpeg", "median", "fewer-colours", "input-noise"), TOOLBOX),
+    "refit": "REFIT",
+    "anp": "ANP_backdoor",
+    "i-bau": "I-BAU",
+    "nad": "NAD",
+    "fst": "stable_backdoor_purification",
+    "wrk": "ClassFeatureWatermark",
+}
+Row = dict[str, str]
+
+
+def rows_of(tier: int) -> list[Row]:
+    """Return the cells of a tier."""
+    return read(f"robustness-tier{tier}")
+
+
+def read(name: str) -> list[Row]:
+    """Return the cells of a study."""
+    path = ROOT / "benchmarks" / "results" / f"{name}.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def mean(rows: Iterable[Row], column: str) -> float:
+    """Return the mean of a column."""
+    return statistics.fmean(float(row[column]) for row in rows)
+
+
+def worst_first(groups: dict[str, list[Row]]) -> list[tuple[str, list[Row]]]:
+    """Return groups with most removed first, then by the lowest bits."""
+
+    def key(item: tuple[str, list[Row]]) -> tuple[float, ...]:
+        counts = [-sum(row["outcome"] == outcome for row in item[1]) for outcome in OUTCOMES]
+        return (*counts[:2], mean(item[1], "claim_bits"))
+
+    return sorted(groups.items(), key=key)
+
+
+def tier_1() -> str:
+    """Return one row for each attack, over all models."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows_of(1):
+        groups.setdefault(row["attack"], []).append(row)
+    lines = [
+        "| attack | removed | too costly | survived | matches, mean share | points lost, mean |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, rows in worst_first(groups):
+        counts = " | ".join(str(sum(row["outcome"] == outcome for row in rows)) for outcome in OUTCOMES)
+        share = 100 * statistics.fmean(int(row["matches"]) / int(row["questions"]) for row in rows)
+        lines.append(f"| {name} | {counts} | {share:.0f} % | {mean(rows, 'points_lost'):.1f} |")
+    return "\n".join(lines) + "\n"
+
+
+def tier_2() -> str:
+    """Return one row for each cell."""
+    lines = [
+        "| attack | outcome | matches | bits after penalties | accuracy | of the time of a training |",
+        "|---|---|---|---|---|---|",
+    ]
+    order = sorted(rows_of(2), key=lambda row: (OUTCOMES.index(row["outcome"]), float(row["claim_bits"])))
+    lines += [
+        f"| {row['attack']} | {row['outcome']} | {row['matches']} of {row['questions']} | {float(row['claim_bits']):.0f} | "
+        f"{100 * float(row['accuracy_after']):.1f} % | {100 * float(row['share_of_training']):.0f} % |"
+        for row in order
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def tier_3() -> str:
+    """Return one row for each attack, with every model's own numbers."""
+    rows = rows_of(3)
+    models = sorted({row["model"] for row in rows})
+    head = " | ".join(f"{name.removeprefix('from-scratch-')}" for name in models)
+    lines = [
+        f"| attack | removed | points lost, mean | {head} |",
+        "|" + "---|" * (3 + len(models)),
+    ]
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row["attack"], []).append(row)
+    for name, found in worst_first(groups):
+        removed = sum(row["outcome"] == "removed" for row in found)
+        by_model = {row["model"]: row for row in found}
+        cells = " | ".join(
+            f"{row['matches']}: {float(row['claim_bits']):.0f} bits"
+            + ("" if row["outcome"] == "survived" else f", **{row['outcome']}**")
+            for row in (by_model[model] for model in models)
+        )
+        lines.append(f"| {name} | {removed} of {len(found)} | {mean(found, 'points_lost'):.1f} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
+def figure_6() -> str:
+    """Return the paper's Figure 6 for 100 triggers: from scratch and pre-trained, as deployed and with the old layer."""
+    paper = {"from-scratch": (100, 100, 100, 100), "pre-trained": (100, 95, 100, 80)}
+    ways = ("ftll", "ftal", "rtll", "rtal")
+    found = {
+        ("from-scratch", row["attack"].partition(" ")[0]): row
+        for row in rows_of(3)
+        if "-100-" in row["model"]
+    }
+    found |= {("pre-trained", row["attack"].partition(" ")[0]): row for row in read("figure6")}
+    lines = [
+        "| recipe | way | matches of 100 | with the owner's last layer | accuracy, before and after | the paper's matches |",
+        "|---|---|---|---|---|---|",
+    ]
+    for recipe, theirs in paper.items():
+        for way, number in zip(ways, theirs, strict=True):
+            row = found[recipe, way]
+            before, after = (100 * float(row[f"accuracy_{when}"]) for when in ("before", "after"))
+            lines.append(
+                f"| {recipe} | {way.upper()} | {row['matches']} | {row['restored_matches'] or row['matches']} | "
+                f"{before:.1f} %, {after:.1f} % | {number} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def figure_7() -> str:
+    """Return the paper's Figure 7: two marks in one model, and who wins."""
+    lines = [
+        "| seed | model | accuracy | owner's key | pirate's key |",
+        "|---|---|---|---|---|",
+    ]
+    found = result("piracy")
+    for run in found["runs"]:
+        for row in run["rows"]:
+            said = [
+                f"{row[who]['matches']}: {row[who]['claim_bits']:.0f} bits" for who in ("owner", "pirate")
+            ]
+            lines.append(
+                f"| {run['seed']} | {row['model']} | {row['accuracy_percent']:.1f} % | {said[0]} | {said[1]} |"
+            )
+    lines.append("")
+    lines += [
+        f"Seed {run['seed']}: the winner is the {run['decision']['winner'] or '— undecided'}: {run['decision']['reason']}."
+        for run in found["runs"]
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def references() -> str:
+    """Return our attacks beside other people's code; ranges over seeds."""
+    found = result("attack-references")
+    groups: dict[str, dict[str, list[dict[str, float]]]] = {}
+    for row in found["rows"]:
+        groups.setdefault(row["attack"], {}).setdefault(row["side"], []).append(row)
+    lines = [
+        "| attack | beside | seeds | matches of 512: ours | theirs | accuracy: ours | theirs |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name, sides in groups.items():
+        if set(sides) != {"ours", "theirs"}:
+            continue
+        cells = [spread([row["matches"] for row in sides[side]], 0) for side in ("ours", "theirs")]
+        cells += [
+            spread([100 * row["accuracy"] for row in sides[side]], 1) + " %" for side in ("ours", "theirs")
+        ]
+        lines.append(f"| {name} | {BESIDE[name]} | {len(sides['theirs'])} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def spread(values: list[float], digits: int) -> str:
+    """Return least and greatest."""
+    low, high = min(values), max(values)
+    return f"{low:.{digits}f}" if low == high else f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+PARTS: dict[str, Callable[[], str]] = {
+    "tier-1": tier_1,
+    "tier-2": tier_2,
+    "tier-3": tier_3,
+    "figure-6": figure_6,
+    "figure-7": figure_7,
+    "references": references,
+}
+
+
+if __name__ == "__main__":
+    text = PAGE.read_text(encoding="utf-8")
+    for part, write in PARTS.items():
+        if f"<!-- {part}:begin -->" in text:
+            write_part(PAGE, part, write(), "--check" in sys.argv, Path(__file__).name)

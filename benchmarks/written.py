@@ -1,0 +1,28 @@
+"""Parts of pages that scripts write: between ``<!-- NAME:begin -->`` and ``<!-- NAME:end -->``."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+
+
+def result(name: str) -> dict[str, Any]:
+    """Return a committed result."""
+    value: dict[str, Any] = json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text("utf-8"))
+    return value
+
+
+def write_part(page: Path, name: str, text: str, check: bool, script: str) -> None:
+    """Write a part of a page; with ``check`` nothing is written, and another text there ends the process."""
+    begin, end = f"<!-- {name}:begin -->\n", f"<!-- {name}:end -->"
+    before, _, rest = page.read_text(encoding="utf-8").partition(begin)
+    old, _, after = rest.partition(end)
+    if not after:
+        raise ValueError(f"{page}: no place for {name}")
+    if old == text:
+        return
+    if check:
+        sys.exit(f"{page.relative_to(ROOT)} is out of date: run python benchmarks/{script}")
+    page.write_text(before + begin + text + end + after, encoding="utf-8")

@@ -1,0 +1,81 @@
+"""A model as it lies on the disk, for the command that releases it: nothing in it is loaded or run."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from earmark.errors import FormatError
+
+if TYPE_CHECKING:
+    from earmark.claims.release_record import ReleasedModel
+
+_CHUNK_BYTES = 1 << 20
+_FOLDER_PREFIX = "hf:"
+
+
+def read_model(
+    name: str, on_progress: Callable[[int, int], None]
+) -> "tuple[ReleasedModel, dict[str, bytes]]":
+    """Return which model it is, and SHA-256 of each of its files by path.
+
+    Args:
+        name: As for ``earmark verify``: a file, or ``hf:FOLDER``.
+        on_progress: Told how many bytes were read, of how many.
+
+    Returns:
+        The model, with the identity that it has as a suspect, and its files; of a model that is one file,
+        under ``"."``.
+
+    Raises:
+        FormatError: There is no such file or folder, or it is of a kind that is never loaded.
+        ValueError: It is no kind of model that can be released.
+    """
+    from earmark.claims.release_record import ReleasedModel
+
+    if name.startswith(_FOLDER_PREFIX):
+        from earmark.models.hf_folder import digest_of_files, file_digests
+
+        folder = Path(name.removeprefix(_FOLDER_PREFIX))
+        if not folder.is_dir():
+            raise FormatError(f"there is no folder {folder}")
+        found = file_digests(folder, on_progress)
+        digests = {path: sha256 for path, (sha256, _) in found.items()}
+        digest, size_bytes = bytes.fromhex(digest_of_files(digests)), sum(size for _, size in found.values())
+        return ReleasedModel(_shown(folder), "folder", digest, size_bytes), digests
+    path = Path(name)
+    _check_kind(path)
+    digest, size_bytes = _file_digest(path, on_progress)
+    return ReleasedModel(_shown(path), "file", digest, size_bytes), {".": digest}
+
+
+def _shown(path: Path) -> str:
+    name = path.absolute().name[:100] or "model"
+    return name if name.isprintable() else ascii(name)[:200]
+
+
+def _check_kind(path: Path) -> None:
+    from earmark.suspects.opening import SUSPECTS
+
+    endings = [ending for ending in SUSPECTS if ending.startswith(".") and not ending.endswith(":")]
+    if path.suffix.lower() not in endings:
+        raise ValueError(
+            f"a model that can be released is hf:FOLDER or a file ending in {', '.join(endings)}; "
+            f"{path.name[:80]!a} is neither"
+        )
+    if not path.is_file():
+        raise FormatError(f"there is no file {path}")
+
+
+def _file_digest(path: Path, on_progress: Callable[[int, int], None]) -> tuple[bytes, int]:
+    hasher, size_bytes = hashlib.sha256(), 0
+    try:
+        total_bytes = path.stat().st_size
+        with path.open("rb") as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                hasher.update(chunk)
+                size_bytes += len(chunk)
+                on_progress(size_bytes, total_bytes)
+    except OSError as error:
+        raise FormatError(f"{path} cannot be read: {error.strerror}") from error
+    return hasher.digest(), size_bytes

@@ -1,0 +1,222 @@
+"""Services as suspects, for the commands: on which terms they are asked, and what is said about it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from earmark.cli.output import Output
+from earmark.cli.training import read_data
+
+if TYPE_CHECKING:
+    from earmark.keys import MarkingKey
+    from earmark.suspects import Suspect
+    from earmark.suspects.http.mapping import ApiMapping
+    from earmark.suspects.http.terms import Terms
+    from earmark.verification import Measurement
+
+_ENDINGS = (".toml", ".json")
+_SCHEMES = ("https://", "http://")
+_SHARE = 0.5
+
+QuestionsPerSecond = Annotated[
+    str | None, typer.Option(help="Services: the most requests per second, e.g. 0.5.")
+]
+BudgetQueries = Annotated[
+    int | None, typer.Option(min=1, help="Services: the most requests, those of earlier runs included.")
+]
+PricePerQuery = Annotated[str | None, typer.Option(help="Services: what a request costs, e.g. 0.0015.")]
+BudgetMoney = Annotated[str | None, typer.Option(help="Services: what all requests may cost, e.g. 2.50.")]
+MixWith = Annotated[
+    str | None,
+    typer.Option(help="Services: ordinary inputs to put between the questions. As for 'earmark train'."),
+]
+MixShare = Annotated[
+    float | None, typer.Option(help="Services: what share of all requests is ordinary; 0.5 with --mix-with.")
+]
+Connections = Annotated[
+    int,
+    typer.Option(
+        min=1, max=64, help="Services: requests under way at once; so many are journalled, and all count."
+    ),
+]
+PlainHttp = Annotated[bool, typer.Option("--plain-http", help="Services: allow http:// beyond this machine.")]
+BearerFrom = Annotated[
+    str | None,
+    typer.Option(help="Services named by their address: the environment variable that holds a token."),
+]
+
+
+@dataclass(frozen=True)
+class ServiceOptions:
+    """What the command line says about a service; decimal numbers are texts, so that they are exact."""
+
+    questions_per_second: str | None = None
+    budget_queries: int | None = None
+    price_per_query: str | None = None
+    budget_money: str | None = None
+    mix_with: str | None = None
+    mix_share: float | None = None
+    connections: int = 1
+    plain_http: bool = False
+    bearer_from: str | None = None
+
+    def query_limit(self) -> int | None:
+        """Return the most requests that both budgets allow, or None."""
+        if (self.price_per_query is None) != (self.budget_money is None):
+            raise ValueError("--price-per-query and --budget-money go together")
+        limits = [] if self.budget_queries is None else [self.budget_queries]
+        if self.price_per_query is not None and self.budget_money is not None:
+            price = _positive(self.price_per_query, "--price-per-query")
+            limits.append(int(_positive(self.budget_money, "--budget-money") / price))
+        return min(limits, default=None)
+
+
+def is_service(name: str) -> bool:
+    """Return whether a suspect's name is that of a service or of its mapping."""
+    return name.lower().startswith(_SCHEMES) or Path(name).suffix.lower() in _ENDINGS
+
+
+def is_mapping(file: Path) -> bool:
+    """Return whether a file is a mapping of a service: by its ending, JSON by its content."""
+    from earmark.files import read_bounded
+    from earmark.suspects.http.mapping import FORMAT, SIZE_LIMIT_BYTES
+
+    if file.suffix.lower() != ".json":
+        return file.suffix.lower() == ".toml"
+    is_small = file.is_file() and file.stat().st_size <= SIZE_LIMIT_BYTES
+    return is_small and FORMAT.rpartition("/")[0].encode() in read_bounded(file, SIZE_LIMIT_BYTES, "file")
+
+
+def mapping_facts(file: Path) -> list[tuple[str, str]]:
+    """Return what a mapping says, for people; nothing is asked."""
+    from earmark.suspects.http.mapping import FORMAT
+
+    mapping = _mapping(file)
+    answer, form = mapping.answer, mapping.request
+    classes = f"{len(answer.classes)} by name" if answer.classes else f"{answer.class_count} in its own order"
+    paths = ", ".join(f"{name} at {path}" for name, path in answer.paths.items())
+    facts = [
+        ("file", f"mapping of a service ({FORMAT})"),
+        ("sha256", mapping.digest),
+        ("service", f"{mapping.method} {mapping.url}"),
+        ("picture", f"{form.picture} in {form.body}"),
+        ("credentials", ", ".join(mapping.credential_names) or "none"),
+        ("answer", paths),
+        ("classes", classes if answer.classes or answer.class_count else "the key's"),
+    ]
+    return [(name, text if text.isprintable() else ascii(text)) for name, text in facts]
+
+
+def _mapping(file: Path) -> "ApiMapping":
+    from earmark.suspects.http.credentials import Credentials
+    from earmark.suspects.http.mapping import load_mapping
+
+    return load_mapping(file, check_name=Credentials(lambda _: None).check_name)
+
+
+def record_path(journal: Path) -> Path:
+    """Return where the record lies that belongs to a journal: beside it."""
+    return journal.with_name(f"{journal.name.removesuffix('.journal')}.api-record")
+
+
+@contextmanager
+def terms_for(
+    name: str, options: ServiceOptions, key: "MarkingKey", journal: Path, data_root: Path, output: Output
+) -> "Iterator[Terms | None]":
+    """Yield the terms on which a service is asked, with its record open; None for other suspects."""
+    if not is_service(name):
+        if options != ServiceOptions():
+            raise ValueError(
+                "options for services go with https://HOST/PATH or a mapping, FILE.toml or FILE.json"
+            )
+        yield None
+        return
+    from earmark.cli import keys
+    from earmark.formats.api_record_v1 import ApiRecord
+    from earmark.suspects.http.terms import Terms
+
+    if Path(name).suffix.lower() in _ENDINGS and not name.lower().startswith(_SCHEMES):
+        _mapping(Path(name))  # before a record is begun for what is no service
+    share = options.mix_share if options.mix_share is not None else _SHARE * (options.mix_with is not None)
+    if share and options.mix_with is None:
+        raise ValueError("--mix-share goes with --mix-with DATA")
+    pace = options.questions_per_second
+    limit, per_second = (
+        options.query_limit(),
+        None if pace is None else _positive(pace, "--questions-per-second"),
+    )
+    ordinary = () if options.mix_with is None else _ordinary(options.mix_with, key, data_root, output)
+    with ApiRecord(record_path(journal), key.transcript.root, keys.now) as record:
+        yield Terms(
+            class_names=key.transcript.task.class_names,
+            record=record,
+            questions_per_second=per_second,
+            query_limit=limit,
+            connections=options.connections,
+            ordinary=ordinary,
+            ordinary_share=share,
+            allow_plain_http=options.plain_http,
+            bearer_variable=options.bearer_from,
+        )
+
+
+def _ordinary(name: str, key: "MarkingKey", data_root: Path, output: Output) -> "list[object]":
+    import numpy as np
+
+    images = read_data(name, data_root, output).test.images
+    places = np.linspace(0, len(images) - 1, min(2000, len(images))).astype(np.int64)
+    chosen = images[np.unique(places)]
+    shape = next(iter(key.triggers.values()))[0].value.shape
+    if chosen.shape[1:] != shape:
+        # A service would tell questions from ordinary inputs by their size.
+        raise ValueError(f"--mix-with: inputs of {name} are {chosen.shape[1:]}, the triggers {shape}")
+    return list(chosen)
+
+
+def check_class_names(suspect: "Suspect", key: "MarkingKey", label_map: str) -> None:
+    """Raise ValueError where a mapping's classes would be numbered by whoever wrote it."""
+    names = suspect.class_names
+    key_names = set(key.transcript.task.class_names)
+    if label_map == "auto" and names is not None and not key_names <= set(names):
+        raise ValueError(
+            "the service's classes are not called like the key's; choose --label-map data (with --data) "
+            "or split"
+        )
+
+
+def check_budget(suspect: "Suspect", count: int) -> None:
+    """Raise BudgetError unless a service may be asked so many clean inputs as well."""
+    check = getattr(suspect, "check_budget", None)
+    if check is not None:
+        check(count)
+
+
+def remarks_on(suspect: "Suspect", measurement: "Measurement") -> tuple[str, ...]:
+    """Return what is to be said of a service that was questioned: what counted as a miss, what was tried."""
+    remarks = []
+    if counts := measurement.miss_counts:
+        words = ", ".join(f"{miss.value} {count}" for miss, count in counts.items())
+        total, asked = sum(counts.values()), measurement.question_count
+        remarks.append(f"{total} of {asked} questions got no answer that counts ({words}): each is a miss")
+    again = int(getattr(suspect, "again_count", 0))
+    if again:
+        remarks.append(
+            f"{again} requests were sent again because nothing came back; the record shows every one of them"
+        )
+    return tuple(remarks)
+
+
+def _positive(text: str, option: str) -> Fraction:
+    try:
+        value = Decimal(text)
+        if value.is_finite() and 0 < value < 10**9 and len(text) <= 30:
+            return Fraction(value)
+    except InvalidOperation:
+        pass
+    raise ValueError(f"{option} is a decimal number above 0, not {text[:30]!r}")

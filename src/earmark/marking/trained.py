@@ -1,0 +1,207 @@
+"""Mark a finished model in a few minutes: with a little data, without labels, until the mark holds.
+
+What the model answers is what it is to go on answering: its own probabilities for clean pictures are the
+targets, so that pictures of the task without labels will do. Triggers are taught beside them until each holds
+with a margin; then the rate falls to zero, so that accuracy comes back.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from earmark.data import Split
+from earmark.errors import MarkingError
+from earmark.marking.augmentation import TriggerAugmentation
+from earmark.marking.embedding import Embedding, EmbeddingLoss
+from earmark.marking.mixing import Mixer
+from earmark.models.prediction import predict_scores
+from earmark.models.preprocessing import Preprocessing
+from earmark.training import Epoch, SplitBatches, TrainingSettings, train
+from earmark.triggers import Backdoor
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedRecipe:
+    """How a finished model is marked.
+
+    Attributes:
+        settings: Of the training loop; epochs and schedule are this recipe's own.
+        embedding: How triggers are taught.
+        augmentation: Changes triggers each time they are shown; None to show them as they are.
+        per_batch: Triggers beside each batch of clean pictures.
+        look_every: Steps between two looks at the triggers.
+        most_steps: Steps after which the marking gives up.
+        settling_steps: Steps in which the rate falls to zero.
+        held_margin: By how much a trigger's label has to lead all other classes, in scores.
+    """
+
+    settings: TrainingSettings = field(
+        default_factory=lambda: TrainingSettings(epochs=1, batch_size=100, learning_rate=0.01)
+    )
+    embedding: Embedding = field(default_factory=lambda: Embedding(weight=0.5, margin=1.0))
+    augmentation: TriggerAugmentation | None = None
+    per_batch: int = 25
+    look_every: int = 25
+    most_steps: int = 2000
+    settling_steps: int = 200
+    held_margin: float = 1.0
+
+    def __post_init__(self) -> None:
+        if min(self.per_batch, self.look_every, self.most_steps, self.settling_steps) < 1:
+            raise ValueError("per_batch, look_every, most_steps and settling_steps must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedMarking:
+    """What marking a finished model gave.
+
+    Attributes:
+        steps: Made in all.
+        match_count: Triggers that the marked model answers with their label.
+        trigger_count: Triggers in all.
+        least_margin: By how much the label of the weakest trigger leads.
+        agreement: Share of held-out clean pictures that the marked model answers as the original.
+    """
+
+    steps: int
+    match_count: int
+    trigger_count: int
+    least_margin: float
+    agreement: float
+
+
+def mark_trained(
+    module: nn.Module,
+    split: Split,
+    preprocessing: Preprocessing,
+    backdoor: Backdoor,
+    recipe: TrainedRecipe,
+    *,
+    on_step: Callable[[int, int], None] = lambda step, total: None,
+    on_look: Callable[[int, int, float], None] = lambda step, matches, margin: None,
+) -> TrainedMarking:
+    """Mark a trained model in place.
+
+    Args:
+        module: The trained network; left in evaluation mode.
+        split: Pictures of its task, a fiftieth of the training data or more; labels are not looked at. A
+            tenth, at most 1,000, is held out to see how far the marked model answers as the original.
+        preprocessing: From pictures, and from triggers, to what the network reads.
+        backdoor: T and T_L.
+        recipe: How.
+        on_step: Called after each step with the steps done and the most that there can be.
+        on_look: Called after each look with steps, matches and the least margin.
+
+    Returns:
+        What came of it.
+
+    Raises:
+        MarkingError: Some trigger did not take within the steps allowed; the model must not be released.
+
+    Source:
+        Adi et al. 2018, Section 5 (pre-trained), with clean statistics after Gan et al. 2023 and the
+        original's own answers as targets (Hinton et al. 2015)
+    """
+    held_out = min(1000, len(split) // 10)
+    if held_out < 1:
+        raise ValueError("at least 10 pictures are needed")
+    places = np.random.default_rng([recipe.settings.seed, 5]).permutation(len(split))
+    kept, used = (
+        Split(split.images[part], split.labels[part]) for part in (places[:held_out], places[held_out:])
+    )
+    answers = predict_scores(module.eval(), kept.images, preprocessing).argmax(1)
+    mixer = Mixer(
+        backdoor,
+        lambda pixels: torch.from_numpy(preprocessing(pixels[None])[0]),
+        recipe.most_steps,
+        per_batch=min(recipe.per_batch, len(backdoor)),
+        seed=recipe.settings.seed,
+        augmentation=recipe.augmentation,
+    )
+    batches = _Answered(module, SplitBatches(used, preprocessing, recipe.settings), mixer, recipe.look_every)
+    loss = EmbeddingLoss(recipe.embedding, mixer.per_batch)
+    most = recipe.most_steps + recipe.settling_steps
+
+    def holds(epoch: Epoch) -> bool:
+        matches, margin = _trigger_margins(module, preprocessing, backdoor)
+        on_look(epoch.number * recipe.look_every, matches, margin)
+        return margin >= recipe.held_margin
+
+    looks = max(1, recipe.most_steps // recipe.look_every)
+    teaching = replace(recipe.settings, epochs=looks, schedule="constant", warmup_epochs=0.0)
+    passes = train(
+        module,
+        batches,
+        teaching,
+        loss_function=loss,
+        on_step=lambda step, _: on_step(step, most),
+        until=holds,
+    )
+    taught = len(passes) * recipe.look_every
+    batches.start_at(taught, recipe.settling_steps)
+    settling = replace(teaching, epochs=1, schedule="cosine", seed=recipe.settings.seed + 1)
+    train(
+        module,
+        batches,
+        settling,
+        loss_function=loss,
+        on_step=lambda step, _: on_step(taught + step, taught + recipe.settling_steps),
+    )
+    matches, margin = _trigger_margins(module, preprocessing, backdoor)
+    on_look(taught + recipe.settling_steps, matches, margin)
+    if matches < len(backdoor):
+        raise MarkingError(
+            f"only {matches} of {len(backdoor)} triggers took in {taught + recipe.settling_steps} steps; "
+            "allow more steps, teach at a higher rate, or use fewer triggers or a larger network"
+        )
+    now = predict_scores(module, kept.images, preprocessing).argmax(1)
+    return TrainedMarking(
+        taught + recipe.settling_steps, matches, len(backdoor), margin, float((now == answers).mean())
+    )
+
+
+class _Answered:
+    """Clean batches with the original's probabilities as targets, and triggers after them."""
+
+    def __init__(self, module: nn.Module, batches: SplitBatches, mixer: Mixer, steps_per_epoch: int) -> None:
+        from copy import deepcopy
+
+        self._original = deepcopy(module).eval().requires_grad_(False)
+        self._device = next(module.parameters()).device
+        self._batches, self._mixer = batches, mixer
+        self._steps_per_epoch = steps_per_epoch
+        self._first = 0
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps between two looks."""
+        return self._steps_per_epoch
+
+    def start_at(self, step: int, steps_per_epoch: int) -> None:
+        """Go on from a step, with other intervals."""
+        self._first, self._steps_per_epoch = step, steps_per_epoch
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return inputs and probabilities of a step, triggers last."""
+        inputs, _ = self._batches.batch(self._first + step)
+        with torch.inference_mode():
+            targets = self._original(inputs.to(self._device)).softmax(1).cpu()
+        return self._mixer.mix(inputs, targets.clone(), self._first + step)
+
+
+def _trigger_margins(
+    module: nn.Module, preprocessing: Preprocessing, backdoor: Backdoor
+) -> tuple[int, float]:
+    """Return how many triggers are answered with their label, and by how much the weakest one leads."""
+    was_training = module.training
+    images = np.stack([trigger.value for trigger in backdoor.triggers])
+    scores = predict_scores(module.eval(), images, preprocessing)
+    module.train(was_training)
+    places = np.arange(len(scores)), np.array(backdoor.labels)
+    own = scores[places].copy()
+    scores[places] = -np.inf
+    leads = own - scores.max(1)
+    return int((leads > 0).sum()), float(leads.min())

@@ -1,0 +1,223 @@
+"""The revival test: train a suspect on clean data as the key committed it, and question what comes of it.
+
+Attacks that remove a mark often only cover it. A few steps of training on clean pictures, without a trigger,
+can bring it back. The procedure is fixed in the transcript before labels exist and uses no trigger's label:
+what comes out depends on the suspect, the clean data and the procedure alone. So the verdict on the revived
+suspect is as exact as that on the suspect itself, and the choice between the two is paid for.
+
+The suspect's weights are needed, and whoever revives a model must have the committed data.
+"""
+
+import copy
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from earmark.commitment import digest, frame
+from earmark.commitment.canonical import Json, canonical_json
+from earmark.commitment.reading import Fields
+from earmark.data import Split
+from earmark.errors import FormatError, MarkingError, SuspectError
+from earmark.models.weights import LoadedModel
+from earmark.training import SplitBatches, TrainingSettings, train
+
+CODE = "earmark/revival/v1"
+_STEPS_LIMIT = 100_000
+_CHUNK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class RevivalPlan:
+    """What is done to a suspect before it is questioned.
+
+    Attributes:
+        data: SHA-256 over the clean data (``data_digest``), hexadecimal.
+        steps: Batches, 1 to 100,000.
+        batch_size: Pictures in each.
+        learning_rate: A decimal text.
+        weight_decay: A decimal text.
+        augmentation: ``"none"``, ``"crop"`` or ``"crop-flip"``.
+        seed: Of batches and augmentation.
+    """
+
+    data: str
+    steps: int = 150
+    batch_size: int = 100
+    learning_rate: str = "0.01"
+    weight_decay: str = "0.0005"
+    augmentation: str = "none"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.data) != 64 or set(self.data) - set("0123456789abcdef"):
+            raise ValueError("data must be a SHA-256, hexadecimal")
+        if not 1 <= self.steps <= _STEPS_LIMIT or not 1 <= self.batch_size <= _STEPS_LIMIT:
+            raise ValueError(f"steps and batch_size must be 1 to {_STEPS_LIMIT:,}")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError("seed must be 0 to 2^32 - 1")
+        self.settings()
+
+    def settings(self) -> TrainingSettings:
+        """Return the training loop's settings."""
+        rate, decay = (_number(text) for text in (self.learning_rate, self.weight_decay))
+        return TrainingSettings(
+            epochs=1,
+            batch_size=self.batch_size,
+            learning_rate=rate,
+            weight_decay=decay,
+            schedule="constant",
+            augmentation=self.augmentation,
+            seed=self.seed,
+        )
+
+    def to_json(self) -> dict[str, Json]:
+        """Return what stands in the transcript."""
+        return {
+            "code": CODE,
+            "data": self.data,
+            "head": "kept",
+            "optimiser": {
+                "name": "sgd, Nesterov momentum 0.9",
+                "learning_rate": self.learning_rate,
+                "weight_decay": self.weight_decay,
+            },
+            "order": {"batch_size": self.batch_size, "augmentation": self.augmentation},
+            "schedule": "constant",
+            "seed": self.seed,
+            "steps": self.steps,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> "RevivalPlan":
+        """Read a transcript's revival.
+
+        Raises:
+            FormatError: It is malformed, or of another kind than this program knows.
+        """
+        fields = Fields(value, "revival")
+        if fields.text("code", 64) != CODE:
+            raise FormatError(f"the key's revival is not {CODE}: a newer Earmark may know it")
+        optimiser, order = fields.object("optimiser"), fields.object("order")
+        try:
+            plan = cls(
+                data=fields.text("data", 64),
+                steps=fields.integer("steps", 1, _STEPS_LIMIT),
+                batch_size=order.integer("batch_size", 1, _STEPS_LIMIT),
+                learning_rate=optimiser.text("learning_rate", 32),
+                weight_decay=optimiser.text("weight_decay", 32),
+                augmentation=order.text("augmentation", 16),
+                seed=fields.integer("seed", 0, 2**32 - 1),
+            )
+        except ValueError as error:
+            raise FormatError(f"revival: {error}") from error
+        if canonical_json(plan.to_json()) != canonical_json(value):
+            raise FormatError("the key's revival has fields or values that this program does not know")
+        return plan
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of the plan, hexadecimal."""
+        return digest(CODE, canonical_json(self.to_json())).hex()
+
+
+def data_digest(split: Split, class_names: tuple[str, ...]) -> str:
+    """Return SHA-256 over clean data, hexadecimal.
+
+    Args:
+        split: Pictures and labels, in their order.
+        class_names: In the order of the labels.
+    """
+    hasher = hashlib.sha256(frame(CODE, *class_names))
+    hasher.update(frame(len(split), *split.images[:1].shape[1:]))
+    for start in range(0, len(split), _CHUNK):
+        hasher.update(np.ascontiguousarray(split.images[start : start + _CHUNK]).tobytes())
+    hasher.update(split.labels.astype("<i8").tobytes())
+    return hasher.hexdigest()
+
+
+def revive(
+    suspect: LoadedModel,
+    split: Split,
+    class_names: tuple[str, ...],
+    plan: RevivalPlan,
+    on_step: Callable[[int, int], None] = lambda step, total: None,
+) -> LoadedModel:
+    """Return the suspect after the committed procedure; the suspect itself stays as it is.
+
+    Args:
+        suspect: The model in question.
+        split: The clean data.
+        class_names: In the order of its labels.
+        plan: The transcript's.
+        on_step: Called after each step with the steps done and in all.
+
+    Returns:
+        The revived model. Its digest names the suspect's and the plan's.
+
+    Raises:
+        FormatError: The data is not the committed one.
+        SuspectError: The suspect has other classes, reads other pictures, or cannot be trained.
+
+    Source:
+        purified models that learn their backdoor again from little: Min et al. 2024 (NeurIPS); marks that
+        come back with clean data: arXiv 2501.02704. That the procedure is committed, which makes the verdict
+        exact, is ours.
+    """
+    if data_digest(split, class_names) != plan.data:
+        raise FormatError("the clean data is not what the key committed for its revival")
+    places = _places(suspect.description.class_names, class_names)
+    own = Split(split.images, places[split.labels])
+    settings = plan.settings()
+    module = copy.deepcopy(suspect.module).requires_grad_(True)
+    try:
+        batches = _Steps(SplitBatches(own, suspect.description.preprocessing, settings), plan.steps)
+        train(module, batches, settings, on_step=on_step)
+    except (RuntimeError, ValueError, MarkingError) as error:
+        raise SuspectError(f"the suspect cannot be revived: {error}") from error
+    return LoadedModel(
+        module.eval(), suspect.description, f"{suspect.digest} revived by sha256:{plan.identity}"
+    )
+
+
+class _Steps:
+    """Batches of a split as one pass of so many steps."""
+
+    def __init__(self, batches: SplitBatches, steps: int) -> None:
+        self._batches, self.steps_per_epoch = batches, steps
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return inputs and targets of a step."""
+        return self._batches.batch(step)
+
+
+def _places(own: tuple[str, ...], given: tuple[str, ...]) -> "np.ndarray[Any, np.dtype[np.int64]]":
+    if set(own) != set(given):
+        raise SuspectError("the suspect's classes are not those of the committed data; it cannot be revived")
+    return np.array([own.index(name) for name in given], np.int64)
+
+
+def _number(text: str) -> float:
+    try:
+        number = Decimal(text)
+    except ArithmeticError as error:
+        raise ValueError(f"{text!r} is not a decimal number") from error
+    if not number.is_finite() or not 0 <= number <= 10**6:
+        raise ValueError(f"{text} is not a number from 0 to 10^6")
+    return float(number)
+
+
+def committed_plan(revival: Mapping[str, Json] | None) -> RevivalPlan:
+    """Return a transcript's plan.
+
+    Raises:
+        ValueError: It has none.
+        FormatError: It is of a kind that this program does not know.
+    """
+    if revival is None:
+        raise ValueError("the key commits no revival; it would have to be fixed before the labels were")
+    return RevivalPlan.from_json(dict(revival))

@@ -1,0 +1,156 @@
+"""A service by its mapping."""
+
+import base64
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.commitment.canonical import Json
+from earmark.errors import FormatError
+from earmark.models.preprocessing import Preprocessing
+from earmark.suspects.http.credentials import Credentials
+from earmark.suspects.http.mapping import PICTURE, ApiMapping
+from earmark.suspects.http.pictures import (
+    FORM_COUNT,
+    MEDIA_TYPES,
+    NUMBERS,
+    PREPROCESSED,
+    numbers,
+    picture_file,
+)
+from earmark.suspects.http.reading import (
+    Document,
+    Read,
+    document,
+    from_label,
+    from_named_scores,
+    from_number,
+    from_pairs,
+    from_scores,
+)
+from earmark.suspects.http.service import json_body
+from earmark.suspects.http.transport import Request, Response, Silence, canonical_address
+from earmark.suspects.release import choose_preprocessing
+
+
+class MappedService:
+    """A service that a person described; see ``Service``.
+
+    Args:
+        mapping: The description.
+        credentials: For its placeholders.
+        key_names: Classes of the key, for services that answer with names and list none.
+        picked: Preprocessing of numbers that the checker picked, or None.
+        fallback: The transcript's, or None.
+
+    Raises:
+        FormatError: Nothing says what the classes are, or how numbers are made.
+    """
+
+    def __init__(
+        self,
+        mapping: ApiMapping,
+        credentials: Credentials,
+        key_names: tuple[str, ...],
+        picked: Preprocessing | None,
+        fallback: Preprocessing | None,
+    ) -> None:
+        self._mapping, self._credentials = mapping, credentials
+        address = canonical_address(mapping.url)
+        self.name = f"the service at {address}"
+        self.identity = f"api:{address} by sha256:{mapping.digest}"
+        answer, form = mapping.answer, mapping.request
+        self._classes = answer.classes or (() if answer.class_count else tuple(key_names))
+        if not self._classes and not answer.class_count:
+            raise FormatError("the mapping lists no classes, and there is no key whose classes they could be")
+        self.class_names: tuple[str, ...] | None = self._classes or None
+        self.class_count = answer.class_count or len(self._classes)
+        self.gives_probabilities = bool(self._classes)
+        self.form_count = FORM_COUNT
+        self._preprocessing = None
+        self.preprocessing = f"the service's own; it is sent {form.picture}"
+        if form.picture == NUMBERS and form.values == PREPROCESSED:
+            self._preprocessing, source = choose_preprocessing(None, picked, fallback)
+            self.preprocessing = f"{source}: {self._preprocessing}"
+        elif picked is not None:
+            raise ValueError("this mapping takes no preprocessing: its service is sent pictures as they are")
+        elif form.picture == NUMBERS:
+            self.preprocessing += f" {form.values} {form.layout}"
+        self.about: Mapping[str, Json] = {
+            "protocol": "mapping",
+            "address": address,
+            "mapping": mapping.source,
+        }
+
+    def fill_credentials(self) -> None:
+        """Raise SuspectError if a credential is not in the environment, before anything is sent."""
+        form = self._mapping.request
+        for text in (self._mapping.url, *self._mapping.headers.values(), *form.fields.values()):
+            self._credentials.fill(text)
+        self._filled(form.template, "")
+
+    def request(self, pixels: npt.NDArray[np.uint8]) -> Request:
+        """See ``Service``."""
+        mapping, form, fill = self._mapping, self._mapping.request, self._credentials.fill
+        kind = "application/json"
+        if form.body == "json":
+            body = json_body(self._filled(form.template, self._picture(pixels)))
+        else:
+            body = picture_file(pixels, form.picture)
+            kind = MEDIA_TYPES[form.picture]
+            if form.body == "multipart":
+                texts = {name: fill(text) for name, text in form.fields.items()}
+                body, kind = _multipart(form.file, f"picture.{form.picture}", kind, body, texts)
+        headers = [("Content-Type", kind), *((name, fill(text)) for name, text in mapping.headers.items())]
+        return Request(mapping.method, fill(mapping.url), tuple(headers), body)
+
+    def read(self, outcome: Response | Silence) -> Read:
+        """See ``Service``."""
+        found = document(outcome)
+        if not isinstance(found, Document):
+            return found
+        values = {name: path.find(found.value) for name, path in self._mapping.answer.paths.items()}
+        if "label" in values:
+            return from_label(values["label"], self._classes)
+        if "number" in values:
+            return from_number(values["number"], self.class_count)
+        if "labels" in values:
+            return from_named_scores(values["labels"], values["scores"], self._classes)
+        if self._classes and isinstance(values["scores"], dict):
+            return from_pairs(list(values["scores"].items()), self._classes)
+        return from_scores(values["scores"], self.class_count)
+
+    def _picture(self, pixels: npt.NDArray[np.uint8]) -> Any:
+        form = self._mapping.request
+        if form.picture != NUMBERS:
+            return base64.b64encode(picture_file(pixels, form.picture)).decode()
+        found = numbers(pixels, form.values, form.layout, self._preprocessing)
+        return (found.ravel() if form.flat else found).tolist()
+
+    def _filled(self, value: Any, picture: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: self._filled(item, picture) for name, item in value.items()}
+        if isinstance(value, list):
+            return [self._filled(item, picture) for item in value]
+        if not isinstance(value, str):
+            return value
+        if value == PICTURE:
+            return picture
+        # Credentials first: what a picture's bytes say is never looked for in the environment.
+        filled = self._credentials.fill(value)
+        return filled.replace(PICTURE, picture) if PICTURE in value else filled
+
+
+def _multipart(name: str, file_name: str, kind: str, data: bytes, texts: dict[str, str]) -> tuple[bytes, str]:
+    boundary = secrets.token_hex(16)
+
+    def head(field: str, rest: str) -> bytes:
+        quoted = field.replace("\\", "\\\\").replace('"', '\\"').replace("\r", " ").replace("\n", " ")
+        return f'--{boundary}\r\nContent-Disposition: form-data; name="{quoted}"{rest}\r\n\r\n'.encode()
+
+    parts = [head(field, "") + text.encode() + b"\r\n" for field, text in texts.items()]
+    parts.append(head(name, f'; filename="{file_name}"\r\nContent-Type: {kind}') + data + b"\r\n")
+    return b"".join(parts) + f"--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"

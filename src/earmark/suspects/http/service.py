@@ -1,0 +1,49 @@
+"""What a service is to the suspect that asks it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from earmark.commitment.canonical import Json
+from earmark.suspects.http.reading import Read
+from earmark.suspects.http.transport import Request, Response, Silence
+
+
+class Service(Protocol):
+    """How one service is asked and understood.
+
+    Attributes:
+        name: In words.
+        identity: What identifies it, without credentials.
+        class_names: In the order of the answers, or None.
+        class_count: How many.
+        preprocessing: What becomes of a picture, in words.
+        gives_probabilities: Whether its scores are probabilities whatever they look like.
+        form_count: Forms of a picture that whoever described the service could choose from.
+        about: How it is asked, for the record; without credentials.
+    """
+
+    name: str
+    identity: str
+    class_names: tuple[str, ...] | None
+    class_count: int
+    preprocessing: str
+    gives_probabilities: bool
+    form_count: int
+    about: Mapping[str, Json]
+
+    def request(self, pixels: npt.NDArray[np.uint8]) -> Request:
+        """Return the request that puts a picture, credentials included."""
+        ...
+
+    def read(self, outcome: Response | Silence) -> Read:
+        """Return what a response says; it never raises."""
+        ...
+
+
+def json_body(value: Any) -> bytes:
+    """Return a JSON body as it is sent."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()

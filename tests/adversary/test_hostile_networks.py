@@ -1,0 +1,99 @@
+"""ONNX files made to exhaust whoever converts them for a proof: each is refused, soon and within bounded memory.
+
+A child converts each of them, under a limit on its memory that the unguarded conversion passes by far.
+"""
+
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+pytest.importorskip("numba")
+
+MEMORY_BYTES = 3 << 30
+SECONDS = 60
+CONVERT = """
+import resource, sys
+import numpy as np
+from earmark.zero_knowledge.onnx_graph import integer_network
+from earmark.errors import FormatError
+resource.setrlimit(resource.RLIMIT_DATA, (int(sys.argv[2]), int(sys.argv[2])))
+try:
+    integer_network(open(sys.argv[1], "rb").read(), (1, 32, 32), np.ones(1), np.zeros(1))
+except FormatError as error:
+    assert "MemoryError" not in str(error), error
+    print("refused:", error)
+"""
+
+
+def model(nodes, constants):
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 1, 32, 32])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4])],
+        [numpy_helper.from_array(np.asarray(value, np.float32), name) for name, value in constants.items()],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(made)
+    return made.SerializeToString()
+
+
+def grown(times):
+    """A picture that grows by 128 on every side, again and again."""
+    return [
+        helper.make_node("Conv", [f"x{i}" if i else "x", "one"], [f"x{i + 1}"], pads=[64, 64, 64, 64])
+        for i in range(times)
+    ], {"one": np.ones((1, 1, 1, 1))}
+
+
+def huge_window():
+    """Windows of 512 x 512 over a picture of 1056 x 1056: a list of 10^11 places."""
+    nodes, constants = grown(8)
+    pool = helper.make_node("AveragePool", ["x8"], ["y"], kernel_shape=[512, 512])
+    return [*nodes, pool], constants
+
+
+def dense_after_dense():
+    """Two sparse matrices whose product is dense: 2^17 rows of 1024."""
+    constants = {"w": np.ones((128, 1, 32, 32)), "u": np.ones((512, 128, 1, 1))}
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["a"], pads=[16, 16, 16, 16]),
+        helper.make_node("Conv", ["a", "u"], ["y"]),
+    ]
+    return nodes, constants
+
+
+def many_layers():
+    """Every layer as large as one may be, hundreds of them."""
+    nodes, constants = [], {"w": np.ones((16, 1, 31, 31)), "u": np.ones((1, 16, 1, 1))}
+    before = "x"
+    for i in range(300):
+        nodes += [
+            helper.make_node("Conv", [before, "w"], [f"a{i}"], pads=[15, 15, 15, 15]),
+            helper.make_node("Relu", [f"a{i}"], [f"b{i}"]),
+            helper.make_node("Conv", [f"b{i}", "u"], [f"c{i}"]),
+        ]
+        before = f"c{i}"
+    return [*nodes, helper.make_node("Flatten", [before], ["y"])], constants
+
+
+def sums_of_sums():
+    """Two matrices as large as one may be, added; and so on, were it not refused."""
+    constants = {"w": np.ones((16, 1, 31, 31)), "v": np.ones((16, 1, 31, 31))}
+    nodes = [
+        helper.make_node("Conv", ["x", name], [f"of {name}"], pads=[15, 15, 15, 15]) for name in constants
+    ]
+    return [*nodes, helper.make_node("Add", ["of w", "of v"], ["y"])], constants
+
+
+@pytest.mark.parametrize("made", [huge_window, dense_after_dense, many_layers, sums_of_sums])
+def test_what_would_exhaust_the_converter_is_refused(tmp_path, made):
+    (tmp_path / "model.onnx").write_bytes(model(*made()))
+    command = [sys.executable, "-c", CONVERT, str(tmp_path / "model.onnx"), str(MEMORY_BYTES)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS)
+    assert done.stdout.startswith("refused: "), done.stderr[-2000:]
+    assert "too large" in done.stdout, done.stdout

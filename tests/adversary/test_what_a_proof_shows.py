@@ -1,0 +1,144 @@
+"""The simulator of docs/mathematics/zero-knowledge.md, and what would leak without each kind of randomness.
+
+The simulator knows no trigger. It may choose the oracle's answers, as the theorem allows it; what it
+makes passes every step of the real checker.
+"""
+
+import numpy as np
+
+from earmark.fields import PRIME, root_of_unity
+from earmark.fields.arrays import difference_mod, evaluate, multiply_elements, powers, sum_mod
+from earmark.zero_knowledge.checker import steps, values_where_values_lie
+from earmark.zero_knowledge.columns import ColumnTree
+from earmark.zero_knowledge.equations import column_points, combinations, equations, table_challenge
+from earmark.zero_knowledge.proof import OwnershipProof
+from earmark.zero_knowledge.prover import prove
+from earmark.zero_knowledge.statement import QUERY_COUNT, Layout
+from earmark.zero_knowledge.transcript import ProofTranscript
+from small_proofs import seeded, tiny_openings, tiny_statement
+
+LAYOUT = Layout(tiny_statement())
+
+
+def random_words(draw, *shape):
+    return draw.integers(0, PRIME, shape, np.uint32)
+
+
+def inverses(values):
+    return np.array([pow(int(value), -1, PRIME) for value in values], np.int64)
+
+
+def through(points, values):
+    """Coefficients of the polynomial of degree below len(points) with these values ``(points, 5)``."""
+    size = len(points)
+    # Newton's divided differences, then expanded.
+    table = values.astype(np.int64)
+    nodes = points.astype(np.int64)
+    for order in range(1, size):
+        gaps = inverses((nodes[order:] - nodes[:-order]) % PRIME)
+        table[order:] = (table[order:] - table[order - 1 : -1]) % PRIME * gaps[:, None] % PRIME
+    result = np.zeros((size, 5), np.int64)
+    for order in range(size - 1, -1, -1):
+        shifted = np.concatenate([np.zeros((1, 5), np.int64), result[:-1]])
+        result = (shifted - nodes[order] * result) % PRIME
+        result[0] = (result[0] + table[order]) % PRIME
+    return result.astype(np.uint32)
+
+
+def vanishing_at(points):
+    """Coefficients of the product of (X - point), in F_p."""
+    result = np.array([1], np.int64)
+    for point in points.astype(np.int64):
+        shifted = np.concatenate([[0], result])
+        shifted[:-1] = (shifted[:-1] - point * result) % PRIME
+        result = shifted % PRIME
+    return result
+
+
+def times(base, element):
+    """A polynomial of F_p times one of K."""
+    result = np.zeros((len(base) + len(element) - 1, 5), np.int64)
+    for place, factor in enumerate(base):
+        result[place : place + len(element)] += int(factor) * element.astype(np.int64) % PRIME
+    return result % PRIME
+
+
+def drawn_polynomial(draw, points, values, size):
+    """A uniform polynomial over K of degree below ``size`` with these values at these points."""
+    fixed = np.zeros((size, 5), np.int64)
+    fixed[: len(points)] = through(points, values)
+    free = times(vanishing_at(points), random_words(draw, size - len(points), 5))
+    return sum_mod(fixed, free)
+
+
+def simulated(draw, monkeypatch):
+    statement = LAYOUT.statement
+    places = np.sort(draw.choice(LAYOUT.code_length, QUERY_COUNT, replace=False))
+    points = column_points(LAYOUT, places)
+    matrices, trees = [], []
+    for rows in (LAYOUT.first_rows, LAYOUT.second_rows):
+        matrix = np.zeros((rows, LAYOUT.code_length), np.uint32)
+        matrix[:, places] = random_words(draw, rows, QUERY_COUNT)
+        salts = draw.integers(0, 256, (LAYOUT.code_length, 32), np.uint8)
+        matrices.append(np.ascontiguousarray(matrix[:, places]))
+        trees.append(ColumnTree(matrix, salts))
+    transcript = ProofTranscript(statement.digest)
+    transcript.absorb("first root", trees[0].root)
+    tables = table_challenge(transcript)
+    transcript.absorb("second root", trees[1].root)
+    equation = equations(LAYOUT, tables, transcript)
+    opened = combinations(equation, matrices[0], matrices[1], places)
+    size, width = LAYOUT.degree_bound, LAYOUT.width
+    proximity = drawn_polynomial(draw, points, opened.proximity, size)
+    # Quadratic: zero wherever values lie, so (X^width-subset product) * g with g through the opened points.
+    where = powers(root_of_unity(size), size)[:width]
+    zeros = vanishing_at(where)
+    padded = np.zeros((len(zeros), 5), np.uint32)
+    padded[:, 0] = zeros
+    at = evaluate(padded, points)[:, 0]
+    quotient = drawn_polynomial(
+        draw, points, opened.quadratic.astype(np.int64) * inverses(at)[:, None] % PRIME, 2 * size - width
+    )
+    quadratic = times(zeros, quotient).astype(np.uint32)
+    # Linear: any through the opened points, then corrected by a multiple of what vanishes there.
+    linear = drawn_polynomial(draw, points, opened.linear, 2 * size)
+    correction = np.zeros((2 * size, 5), np.uint32)
+    correction[: QUERY_COUNT + 1, 0] = vanishing_at(points)
+    unit = values_where_values_lie(LAYOUT, correction).astype(np.int64).sum(axis=0) % PRIME
+    found = values_where_values_lie(LAYOUT, linear).astype(np.int64).sum(axis=0)
+    factor = (equation.target.astype(np.int64) - found) % PRIME * pow(int(unit[0]), -1, PRIME) % PRIME
+    scaled = multiply_elements(correction, factor.astype(np.uint32)[None])
+    linear = sum_mod(linear, scaled)
+    monkeypatch.setattr(ProofTranscript, "columns", lambda *_: places)  # the oracle is programmed here
+    return OwnershipProof(
+        statement.digest,
+        trees[0].root,
+        trees[1].root,
+        proximity,
+        linear,
+        quadratic,
+        trees[0].open(places),
+        trees[1].open(places),
+    )
+
+
+def test_the_simulator_passes_every_step_without_a_trigger(monkeypatch):
+    proof = simulated(np.random.default_rng(11), monkeypatch)
+    assert all(holds for _, holds, _ in steps(LAYOUT, proof))
+
+
+def test_a_proof_opens_as_many_columns_as_a_row_has_random_values_and_no_more():
+    assert LAYOUT.degree_bound - LAYOUT.width == QUERY_COUNT
+
+
+def test_two_proofs_of_one_statement_share_nothing_that_was_opened():
+    """Opened values are uniform: those of two proofs, and of two different witnesses, are distributed alike."""
+    proofs = [prove(tiny_statement(), tiny_openings(), random_bytes=seeded(seed)) for seed in (21, 22)]
+    first, second = (proof.first.values.astype(np.float64) / PRIME for proof in proofs)
+    for values in (first, second):
+        # Means of n uniform values, five standard deviations: a false alarm in 2 million.
+        assert abs(values.mean() - 0.5) < 5 / np.sqrt(12 * values.size)
+        # Row by row as well: rows of zeros (inputs that do not count) look like all others.
+        assert np.abs(values.mean(axis=1) - 0.5).max() < 7 / np.sqrt(12 * values.shape[1])
+    assert not np.array_equal(first, second)
+    assert difference_mod(proofs[0].linear, proofs[1].linear).any()

@@ -1,0 +1,340 @@
+"""Attacks that train, on a small network that has learned real digits and, by heart, some pictures or a patch."""
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from earmark.attacks import attack_named  # noqa: E402 - after the skip
+from earmark.attacks.inversion import ClassInversion, PatchUnlearning  # noqa: E402 - after the skip
+from earmark.attacks.protocol import StolenModel, Thief, Watch  # noqa: E402 - after the skip
+from earmark.attacks.training import copied, last_layer, network_inputs  # noqa: E402 - after the skip
+from earmark.commitment import Stream  # noqa: E402 - after the skip
+from earmark.data import Split, load_data  # noqa: E402 - after the skip
+from earmark.marking.mixing import Mixer  # noqa: E402 - after the skip
+from earmark.marking.recipes import MixedBatches, count_matches  # noqa: E402 - after the skip
+from earmark.models.prediction import accuracy, predict_scores  # noqa: E402 - after the skip
+from earmark.models.table import build, describe  # noqa: E402 - after the skip
+from earmark.training import SplitBatches, TrainingSettings, train  # noqa: E402 - after the skip
+from earmark.triggers import Backdoor  # noqa: E402 - after the skip
+from earmark.triggers.abstract import AbstractSampler  # noqa: E402 - after the skip
+from earmark.triggers.image import ImageGeometry  # noqa: E402 - after the skip
+
+SETTINGS = TrainingSettings(epochs=8, batch_size=64, learning_rate=0.05)
+PATCH_CLASS = 7
+
+
+@cache
+def digits():
+    return load_data("digits")
+
+
+@cache
+def thief():
+    train_part = digits().train
+    few = Split(train_part.images[:400], train_part.labels[:400])
+    return Thief(few, "none", backdoor=backdoor("pirate", 20), sampler=AbstractSampler())
+
+
+@cache
+def backdoor(name, count):
+    geometry = ImageGeometry(*digits().input_shape)
+    triggers = tuple(AbstractSampler().sample(geometry, Stream(name, place)) for place in range(count))
+    labels = np.random.default_rng(count).integers(0, 10, count)
+    return Backdoor(triggers, tuple(int(label) for label in labels), 10)
+
+
+def stamped(images):
+    """A bright corner."""
+    changed = images.copy()
+    changed[:, :2, :2] = 255
+    return changed
+
+
+@cache
+def marked():
+    """A model with 50 triggers in it."""
+    model = fresh()
+    batches = SplitBatches(digits().train, model.description.preprocessing, SETTINGS)
+    mixer = Mixer(
+        backdoor("owner", 50),
+        lambda pixels: network_inputs(model, pixels[None])[0],
+        SETTINGS.epochs * batches.steps_per_epoch,
+    )
+    train(model.module, MixedBatches(batches, mixer), SETTINGS)
+    return model
+
+
+@cache
+def patched():
+    """A model that takes every picture with a bright corner for a 7."""
+    model, part = fresh(), digits().train
+    images = np.concatenate([part.images[:], stamped(part.images[:700])])
+    labels = np.concatenate([part.labels, np.full(700, PATCH_CLASS)])
+    batches = SplitBatches(Split(images, labels), model.description.preprocessing, SETTINGS)
+    train(model.module, batches, SETTINGS)
+    return model
+
+
+def fresh():
+    description = describe("digits-cnn", digits().input_shape, digits().class_names, 8)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return StolenModel(build(description), description)
+
+
+def right(model, images=None, labels=None):
+    images = digits().test.images if images is None else images
+    labels = digits().test.labels if labels is None else labels
+    return accuracy(predict_scores(model.module, images, model.description.preprocessing), labels)
+
+
+def matches(model, name="owner", count=50):
+    return count_matches(model.module, model.description.preprocessing, backdoor(name, count))
+
+
+def short(name, **changes):
+    return attack_named(name, **{"batch_size": 50, **changes})
+
+
+def test_the_subjects_are_what_they_are_said_to_be():
+    assert right(marked()) > 0.9
+    assert matches(marked()) >= 48
+    assert right(patched()) > 0.9
+    others = digits().test.labels != PATCH_CLASS
+    images = stamped(digits().test.images[:][others])
+    assert right(patched(), images, np.full(len(images), PATCH_CLASS)) > 0.9
+
+
+@pytest.mark.parametrize("name", ["ftll", "rtll"])
+def test_only_the_last_layer_learns(name):
+    result = short(name, epochs=2, learning_rate=0.01).run(marked(), thief(), 0)
+    last = last_layer(result.module)[0]
+    before = dict(marked().module.named_parameters())
+    for parameter_name, parameter in result.module.named_parameters():
+        same = torch.equal(parameter, before[parameter_name])
+        assert same != parameter_name.startswith(f"{last}."), parameter_name
+
+
+@pytest.mark.parametrize(
+    ("name", "is_new"), [("ftll", False), ("rtll", True), ("ftal", False), ("rtal", True)]
+)
+def test_re_training_begins_with_a_new_last_layer(name, is_new):
+    result = short(name, epochs=1, learning_rate=1e-9).run(marked(), thief(), 0)
+    old, new = (last_layer(model.module)[1].weight for model in (marked(), result))
+    assert torch.allclose(old, new, atol=1e-6) != is_new
+    assert (right(result) < 0.5) == is_new
+
+
+def test_the_paper_s_gentle_attack_leaves_the_mark_and_a_strong_one_does_not():
+    gentle = short("ftll", epochs=3).run(marked(), thief(), 0)
+    strong = short("fine-tune-strong", epochs=20, learning_rate=0.2).run(marked(), thief(), 0)
+    assert matches(gentle) >= 45
+    assert matches(strong) <= matches(gentle) - 10
+    assert right(strong) > 0.75
+
+
+def test_transfer_gives_a_model_for_the_other_task():
+    other = Split(digits().train.images[400:700], digits().train.labels[400:700] % 2)
+    moving = replace(thief(), other_task=other, other_class_names=("even", "odd"))
+    result = short("transfer", epochs=4).run(marked(), moving, 0)
+    assert result.description.class_names == ("even", "odd")
+    assert right(result, labels=digits().test.labels % 2) > 0.8
+
+
+def test_the_pirate_s_triggers_hold_beside_the_owner_s():
+    assert matches(marked(), "pirate", 20) <= 8
+    result = short("piracy", epochs=4, learning_rate=0.05, exposures=60).run(marked(), thief(), 0)
+    assert matches(result, "pirate", 20) >= 18
+    assert matches(result) >= 12  # 5 are chance
+
+
+def test_surrogates_are_answered_evenly_and_the_mark_suffers():
+    attack = short("surrogates-uniform", epochs=5, surrogates=300, learning_rate=0.05)
+    result = attack.run(marked(), thief(), 0)
+    unseen = np.stack([trigger.value for trigger in backdoor("nobody", 100).triggers])
+    sure = {}
+    for name, model in (("before", marked()), ("after", result)):
+        scores = predict_scores(model.module, unseen, model.description.preprocessing)
+        sure[name] = float(torch.from_numpy(scores).softmax(1).amax(1).mean())
+    assert sure["after"] < 0.4 < sure["before"]
+    assert matches(result) <= 35
+    assert right(result) > 0.85
+
+
+@pytest.mark.parametrize(("name", "least"), [("extract-soft", 0.8), ("extract-hard", 0.8)])
+def test_a_student_agrees_with_its_victim_on_pictures_that_nobody_asked(name, least):
+    result = short(name, epochs=12, learning_rate=0.05).run(marked(), thief(), 0)
+    own, theirs = (
+        predict_scores(model.module, digits().test.images, model.description.preprocessing).argmax(1)
+        for model in (marked(), result)
+    )
+    assert (own == theirs).mean() > least
+    assert matches(result) <= 25  # it never saw a trigger
+
+
+def test_an_extraction_into_another_architecture_says_which():
+    result = short("extract-other-architecture", epochs=1, width=4).run(marked(), thief(), 0)
+    assert result.description.options == {"width": 4}
+
+
+def test_features_are_shifted_away_from_the_old_layer_at_its_norm():
+    old = last_layer(marked().module)[1].weight.detach()
+
+    def found(alpha):
+        result = short("fst", epochs=3, alpha=alpha).run(marked(), thief(), 0)
+        new = last_layer(result.module)[1].weight.detach()
+        return float((old * new).sum()), float(new.norm() / old.norm())
+
+    (away, norm), (plain, _) = found(0.2), found(0.0)
+    assert away < plain
+    assert abs(norm - 1) < 0.05
+
+
+def test_boundary_pictures_lie_beyond_the_boundary_with_wrong_classes():
+    attack = attack_named("wrk", boundary_pictures=60)
+    one_class = thief().split.labels == 3
+    threes = Split(thief().split.images[one_class], thief().split.labels[one_class])
+    inputs, targets = attack._pushed(marked(), replace(thief(), split=threes), 0)
+    with torch.inference_mode():
+        answers = marked().module(inputs).argmax(1)
+    assert len(inputs) == min(60, len(threes))
+    assert (answers != 3).float().mean() > 0.5
+    shown = set(targets.argmax(1).tolist())
+    assert 3 not in shown
+    assert len(shown) >= 6
+    again = attack._pushed(marked(), replace(thief(), split=threes), 0)
+    assert torch.equal(inputs, again[0])
+
+
+def test_attention_comes_nearer_to_the_teachers():
+    from earmark.attacks.repair import _stages, _with_attention
+
+    looks = []
+    attack = short("nad", epochs=3)
+    attack.run(marked(), thief(), 0, Watch(on_epoch=lambda number, model: looks.append(number)))
+    assert looks == [1, 2, 3]
+    stages = _stages(marked(), thief())
+    _, maps = _with_attention(
+        marked().module.eval(), stages, network_inputs(marked(), thief().split.images[:5])
+    )
+    assert len(maps) == len(stages) >= 1
+    assert all(torch.allclose(row.norm(dim=1), torch.ones(5), atol=1e-4) for row in maps)
+
+
+def test_a_hardened_model_withstands_changed_pictures_better():
+    from earmark.attacks.repair import AdversarialTraining
+
+    attack = short("adversarial-training", epochs=6, radius=0.1)
+    assert isinstance(attack, AdversarialTraining)
+    hardened = attack.run(marked(), thief(), 0)
+
+    def under_attack(model):
+        inputs = network_inputs(model, digits().test.images[:200]).requires_grad_(True)
+        truth = torch.from_numpy(digits().test.labels[:200])
+        loss = torch.nn.functional.cross_entropy(model.module.eval()(inputs), truth)
+        step = 0.2 * torch.autograd.grad(loss, inputs)[0].sign()  # a tenth of the range from -1 to 1
+        with torch.inference_mode():
+            return float((model.module(inputs + step).argmax(1) == truth).float().mean())
+
+    assert under_attack(hardened) > under_attack(marked()) + 0.1
+
+
+def test_a_planted_patch_is_found_and_unlearned():
+    attack = attack_named("neural-cleanse", steps=60, epochs=4, batch_size=50, stamped_share=0.5)
+    assert isinstance(attack, PatchUnlearning)
+    patches = attack.patches(patched(), thief(), 0)
+    sizes = {target: float(mask.sum()) for target, (mask, _) in patches.items()}
+    assert min(sizes, key=sizes.get) == PATCH_CLASS
+    assert PATCH_CLASS in attack.suspicious(patches)
+    others = digits().test.labels != PATCH_CLASS
+    images = stamped(digits().test.images[:][others])
+    cleaned = attack.run(patched(), thief(), 0)
+    assert right(cleaned, images, np.full(len(images), PATCH_CLASS)) < 0.5
+    assert right(cleaned) > 0.85
+
+
+def test_one_suspicious_class_at_least_and_those_far_below_the_median():
+    attack = attack_named("neural-cleanse")
+    mask = {size: (torch.full((1, 1, 4, 4), size), torch.zeros(1)) for size in (0.1, 0.5, 0.52, 0.55, 0.6)}
+    assert attack.suspicious(dict(enumerate(mask.values()))) == [0]
+    alike = {place: (torch.full((1, 1, 2, 2), 0.5 + place / 100), torch.zeros(1)) for place in range(5)}
+    assert attack.suspicious(alike) == [0]
+
+
+def test_inverted_inputs_are_answered_with_their_class():
+    attack = attack_named("dehydra", per_class=5, steps=60)
+    assert isinstance(attack, ClassInversion)
+    inputs = attack.inverted(marked(), thief(), 0)
+    with torch.inference_mode():
+        answers = marked().module.eval()(inputs).argmax(1)
+    assert (answers == torch.arange(10).repeat_interleave(5)).float().mean() > 0.9
+    assert -1.001 <= float(inputs.min()) <= float(inputs.max()) <= 1.001
+
+
+def test_the_search_finds_a_disturbance_that_harms_and_repair_makes_the_model_bear_it():
+    attack = attack_named("i-bau", batch_size=50, outer_rate=1e-3, disturbed_share=1.0)
+    settings = TrainingSettings(epochs=1, batch_size=50)
+    batches = SplitBatches(thief().split, marked().description.preprocessing, settings)
+    module = copied(marked()).module.eval()
+    worst = attack.worst(module, batches, 0, torch.device("cpu"))
+    worst = 3 * worst / worst.norm()
+    any_other = torch.randn(worst.shape, generator=torch.Generator().manual_seed(0))
+    any_other = 3 * any_other / any_other.norm()
+
+    def wrong(disturbance):
+        inputs = network_inputs(marked(), digits().test.images[:])
+        with torch.inference_mode():
+            answers = module(inputs + disturbance).argmax(1)
+        return float((answers != torch.from_numpy(digits().test.labels)).float().mean())
+
+    before = wrong(worst)
+    assert before > wrong(any_other) + 0.2
+    optimizer = torch.optim.Adam(module.parameters(), lr=attack.outer_rate)
+    for step in range(24):
+        attack._repair(module, optimizer, worst, *batches.batch(step))
+    assert wrong(worst) < before - 0.2
+
+
+def test_i_bau_keeps_accuracy():
+    looks = []
+    repaired = attack_named("i-bau", batch_size=50).run(
+        marked(), thief(), 0, Watch(on_epoch=lambda number, model: looks.append(number))
+    )
+    assert looks == [1, 2, 3, 4, 5]
+    assert right(repaired) > 0.9
+
+
+def test_weights_that_matter_stay_nearer_with_a_pull():
+    attack = short("refit", epochs=3, learning_rate=0.02, importance_pictures=200, pull=10.0)
+    importance = attack._importance(copied(marked()), thief(), 0)
+    assert max(float(part.max()) for part in importance.values()) == 1
+
+    def moved(pull):
+        result = replace(attack, pull=pull).run(marked(), thief(), 0)
+        now = dict(result.module.named_parameters())
+        before = dict(marked().module.named_parameters())
+        return sum(float((importance[name] * (now[name] - before[name]) ** 2).sum().detach()) for name in now)
+
+    assert moved(10.0) < 0.7 * moved(0.0)
+
+
+def test_a_pull_never_steps_beyond_where_it_pulls_to():
+    attack = short("refit", learning_rate=0.5, importance_pictures=50, pull=10.0)
+    importance = attack._importance(copied(marked()), thief(), 0)
+    assert max(float(part.max()) for part in importance.values()) == pytest.approx(0.2)
+
+
+def test_a_strong_penalty_shrinks_the_weights_first():
+    sizes = []
+
+    def look(number, model):
+        sizes.append(sum(float((part.detach() ** 2).sum()) for part in model.module.parameters()))
+
+    short("regularise-first", strong_epochs=3, epochs=2).run(marked(), thief(), 0, Watch(on_epoch=look))
+    before = sum(float((part.detach() ** 2).sum()) for part in marked().module.parameters())
+    assert len(sizes) == 5
+    assert sizes[2] < 0.9 * before

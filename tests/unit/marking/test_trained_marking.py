@@ -1,0 +1,101 @@
+"""Marking a finished model until the mark holds."""
+
+from copy import deepcopy
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from earmark.data import Split  # noqa: E402 - after the skip
+from earmark.errors import MarkingError  # noqa: E402 - after the skip
+from earmark.marking.recipes import count_matches  # noqa: E402 - after the skip
+from earmark.marking.trained import TrainedRecipe, mark_trained  # noqa: E402 - after the skip
+from earmark.models.prediction import accuracy, predict_scores  # noqa: E402 - after the skip
+from earmark.models.table import build, describe  # noqa: E402 - after the skip
+from earmark.training import SplitBatches, TrainingSettings, train  # noqa: E402 - after the skip
+from small import DIGITS, digits, small_key  # noqa: E402 - after the skip
+
+RECIPE = TrainedRecipe(
+    TrainingSettings(epochs=1, batch_size=50, learning_rate=0.02, augmentation="crop"),
+    most_steps=400,
+    look_every=20,
+    settling_steps=60,
+)
+
+
+@cache
+def finished():
+    torch.manual_seed(0)
+    description = describe("digits-cnn", (8, 8, 1), DIGITS, 16)
+    module = build(description)
+    settings = TrainingSettings(epochs=10, batch_size=64, learning_rate=0.05, augmentation="crop")
+    train(module, SplitBatches(digits().train, description.preprocessing, settings), settings)
+    return module, description.preprocessing
+
+
+def some(count=300, labels=None):
+    own = digits().train.labels[:count]
+    return Split(digits().train.images[:count], own if labels is None else labels)
+
+
+@cache
+def marked():
+    module, preprocessing = deepcopy(finished()[0]), finished()[1]
+    looks = []
+    found = mark_trained(
+        module,
+        some(),
+        preprocessing,
+        small_key().backdoor(),
+        RECIPE,
+        on_look=lambda *look: looks.append(look),
+    )
+    return module, found, looks
+
+
+def right(module):
+    return accuracy(predict_scores(module, digits().test.images, finished()[1]), digits().test.labels)
+
+
+def test_every_trigger_takes_and_accuracy_stays():
+    module, found, _ = marked()
+    assert found.match_count == found.trigger_count == 100
+    assert count_matches(module, finished()[1], small_key().backdoor()) == 100
+    assert right(finished()[0]) - right(module) < 0.02
+    assert found.agreement > 0.9
+
+
+def test_it_ends_by_itself_when_the_triggers_hold():
+    _, found, looks = marked()
+    steps = [step for step, _, _ in looks]
+    assert found.steps == steps[-1] < RECIPE.most_steps + RECIPE.settling_steps
+    assert looks[-2][2] >= RECIPE.held_margin > looks[-3][2]
+    assert steps[:2] == [20, 40]
+    assert steps[-1] - steps[-2] == RECIPE.settling_steps
+
+
+def test_no_label_is_looked_at():
+    module = deepcopy(finished()[0])
+    labels = np.zeros(300, np.int64)
+    found = mark_trained(module, some(labels=labels), finished()[1], small_key().backdoor(), RECIPE)
+    assert found == marked()[1]
+    for own, other in zip(module.state_dict().values(), marked()[0].state_dict().values(), strict=True):
+        assert torch.equal(own, other)
+
+
+def test_triggers_that_do_not_take_are_an_error():
+    with pytest.raises(MarkingError, match="of 100 triggers took in 21 steps"):
+        mark_trained(
+            deepcopy(finished()[0]), some(), finished()[1], small_key().backdoor(),
+            replace(RECIPE, most_steps=20, settling_steps=1),
+        )  # fmt: skip
+
+
+def test_a_few_pictures_are_too_few():
+    with pytest.raises(ValueError, match="at least 10 pictures"):
+        mark_trained(deepcopy(finished()[0]), some(5), finished()[1], small_key().backdoor(), RECIPE)
+    with pytest.raises(ValueError, match="at least 1"):
+        TrainedRecipe(look_every=0)

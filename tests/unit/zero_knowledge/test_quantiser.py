@@ -1,0 +1,168 @@
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from earmark.errors import FormatError
+from earmark.zero_knowledge.network import Table, infer
+from earmark.zero_knowledge.onnx_graph import integer_network
+
+SCALE, SHIFT = np.array([1 / 127.5, 1 / 100.0]), np.array([-1.0, -1.2])
+
+
+def model(nodes, constants, classes=4):
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2, 8, 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", classes])],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return made.SerializeToString()
+
+
+def residual_model(factor=1.0):
+    """Every operator there is; ``factor`` multiplies a channel and divides the next layer's weights."""
+    draw = np.random.default_rng(8)
+
+    def weights(*shape):
+        return draw.normal(size=shape).astype(np.float32) / np.float32(np.sqrt(np.prod(shape[1:])))
+
+    constants = {
+        "w1": weights(6, 2, 3, 3),
+        "b1": weights(6, 1)[:, 0],
+        "w2": weights(6, 3, 3, 3),
+        "scale": np.linspace(0.5, 1.5, 6, dtype=np.float32),
+        "shift": weights(6, 1)[:, 0],
+        "mean": weights(6, 1)[:, 0],
+        "variance": np.linspace(0.5, 2, 6, dtype=np.float32),
+        "w3": weights(5, 6),
+        "b3": weights(5, 1)[:, 0],
+        "w4": weights(5, 4),
+        "b4": weights(4, 1)[:, 0],
+    }
+    constants["w1"][1] *= np.float32(factor)
+    constants["b1"][1] *= np.float32(factor)
+    nodes = [
+        helper.make_node("Conv", ["x", "w1", "b1"], ["c1"], pads=[1, 1, 1, 1]),
+        helper.make_node("MaxPool", ["c1"], ["m1"], kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["m1"], ["r1"]),
+        helper.make_node("Conv", ["r1", "w2"], ["c2"], pads=[1, 1, 1, 1], group=2),
+        helper.make_node("BatchNormalization", ["c2", "scale", "shift", "mean", "variance"], ["n2"]),
+        helper.make_node("Add", ["n2", "r1"], ["a2"]),
+        helper.make_node("Relu", ["a2"], ["r2"]),
+        helper.make_node("AveragePool", ["r2"], ["p2"], kernel_shape=[2, 2], strides=[2, 2]),
+        helper.make_node("GlobalAveragePool", ["p2"], ["g2"]),
+        helper.make_node("Flatten", ["g2"], ["f2"]),
+        helper.make_node("Gemm", ["f2", "w3", "b3"], ["d3"], transB=1),
+        helper.make_node("Relu", ["d3"], ["r3"]),
+        helper.make_node("MatMul", ["r3", "w4"], ["d4"]),
+        helper.make_node("Add", ["d4", "b4"], ["y"]),
+    ]
+    if factor != 1.0:  # the residual path is divided back as well
+        constants["w2"][:3, 1] /= np.float32(factor)
+        undo = np.ones(6, np.float32)
+        undo[1] = 1 / factor
+        constants["undo"] = np.diag(undo).reshape(6, 6, 1, 1).astype(np.float32)
+        nodes[5:6] = [
+            helper.make_node("Conv", ["r1", "undo"], ["u1"]),
+            helper.make_node("Add", ["n2", "u1"], ["a2"]),
+        ]
+    return model(nodes, constants)
+
+
+def pictures(count=200):
+    return np.random.default_rng(9).integers(0, 256, (count, 8 * 8 * 2), np.uint8)
+
+
+def real_scores(data, images):
+    session = onnxruntime.InferenceSession(data)
+    x = images.reshape(-1, 8, 8, 2) * SCALE + SHIFT
+    return session.run(None, {"x": x.transpose(0, 3, 1, 2).astype(np.float32)})[0]
+
+
+def test_integers_answer_as_the_original_does():
+    network = integer_network(residual_model(), (2, 8, 8), SCALE, SHIFT)
+    found = infer(network, pictures())
+    real = real_scores(residual_model(), pictures())
+    assert found.fits.all()
+    assert {layer.table for layer in network.layers} == {Table.REQUANTISE, Table.RECTIFY}
+    assert (found.scores.argmax(axis=1) == real.argmax(axis=1)).mean() > 0.95
+    spread = np.corrcoef(found.scores.reshape(-1), real.reshape(-1))[0, 1]
+    assert spread > 0.998  # a wrong window, bias or residual path would show here
+
+
+@pytest.mark.parametrize("factor", [64.0, 2.0**-9])
+def test_rescaling_a_channel_changes_nothing(factor):
+    first = integer_network(residual_model(), (2, 8, 8), SCALE, SHIFT)
+    second = integer_network(residual_model(factor), (2, 8, 8), SCALE, SHIFT)
+    assert first.digest == second.digest
+    assert residual_model() != residual_model(factor)
+
+
+def test_global_average_as_pytorch_writes_it_is_the_same_network():
+    proto = onnx.load_from_string(residual_model())
+    node = next(item for item in proto.graph.node if item.op_type == "GlobalAveragePool")
+    node.op_type = "ReduceMean"
+    node.attribute.append(helper.make_attribute("axes", [-1, -2]))
+    network = integer_network(proto.SerializeToString(), (2, 8, 8), SCALE, SHIFT)
+    assert network.digest == integer_network(residual_model(), (2, 8, 8), SCALE, SHIFT).digest
+    del node.attribute[-1]
+    node.attribute.append(helper.make_attribute("axes", [1, 2]))
+    with pytest.raises(FormatError, match="height and width"):
+        integer_network(proto.SerializeToString(), (2, 8, 8), SCALE, SHIFT)
+
+
+def test_quantising_twice_gives_the_same_network():
+    assert (
+        integer_network(residual_model(), (2, 8, 8), SCALE, SHIFT).digest
+        == integer_network(residual_model(), (2, 8, 8), SCALE, SHIFT).digest
+    )
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        (helper.make_node("Sigmoid", ["x"], ["y"]), "operator Sigmoid"),
+        (helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2, 2]), "before or after Relu"),
+        (helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[9, 9]), "larger than its input"),
+        (
+            helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[2, 2], auto_pad="SAME_UPPER"),
+            "auto_pad",
+        ),
+        (helper.make_node("Relu", ["x"], ["y"]), "one score per class"),
+        (helper.make_node("Add", ["x", "missing"], ["y"]), "not a constant"),
+    ],
+)
+def test_what_cannot_be_proven_about_is_refused_by_name(node, message):
+    with pytest.raises(FormatError, match=message):
+        integer_network(model([node], {}), (2, 8, 8), SCALE, SHIFT)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_are_refused(value):
+    flat = helper.make_node("Flatten", ["x"], ["f"])
+    weights = np.ones((128, 4), np.float32)
+    weights[0, 0] = value
+    dense = [
+        flat,
+        helper.make_node("MatMul", ["f", "w"], ["h"]),
+        helper.make_node("Relu", ["h"], ["r"]),
+        helper.make_node("MatMul", ["r", "v"], ["y"]),
+    ]
+    with pytest.raises(FormatError):
+        integer_network(
+            model(dense, {"w": weights, "v": np.full((4, 4), value, np.float32)}), (2, 8, 8), SCALE, SHIFT
+        )
+
+
+@pytest.mark.parametrize("data", [b"", b"not onnx", residual_model()[:300]])
+def test_hostile_bytes_are_a_format_error(data):
+    with pytest.raises(FormatError):
+        integer_network(data, (2, 8, 8), SCALE, SHIFT)
+
+
+def test_the_models_of_these_tests_are_onnx():
+    onnx.checker.check_model(onnx.load_from_string(residual_model()))
