@@ -1,10 +1,40 @@
 """A suspect behind something: what stands between a stolen model and whoever questions it."""
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from earmark.attacks.protocol import SuspectAttack
+from earmark.attacks.table import configuration
 from earmark.suspects import Answer, Miss, ScoringSuspect, Suspect
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """What stands before a suspect.
+
+    Attributes:
+        words: For people.
+        settings: Every number of it and the seed, as JSON: whatever answers otherwise is another suspect, and
+            what was asked of the one was not asked of the other.
+    """
+
+    words: str
+    settings: str
+
+
+def front_of(attack: SuspectAttack, seed: int, words: str = "") -> Front:
+    """Return what an attack puts before a suspect.
+
+    Args:
+        attack: The configured attack.
+        seed: Of all its randomness.
+        words: For people, in place of its title.
+    """
+    settings = json.dumps([configuration(attack), seed], sort_keys=True)
+    return Front(words or attack.card.title, settings)
 
 
 class Deployed:
@@ -12,14 +42,15 @@ class Deployed:
 
     Args:
         inner: The marked model.
-        words: What stands before it.
+        front: What stands before it.
         judge: From questions to answers.
     """
 
-    def __init__(self, inner: Suspect, words: str, judge: Callable[[Sequence[Any]], list[Answer]]) -> None:
+    def __init__(self, inner: Suspect, front: Front, judge: Callable[[Sequence[Any]], list[Answer]]) -> None:
         self._judge = judge
-        self.name = f"{inner.name}, behind: {words}"
-        self.identity = f"deployed:{hashlib.sha256(f'{inner.identity} {words}'.encode()).hexdigest()}"
+        self.name = f"{inner.name}, behind: {front.words}"
+        told = f"{inner.identity} {front.words} {front.settings}"
+        self.identity = f"deployed:{hashlib.sha256(told.encode()).hexdigest()}"
         self.class_names = inner.class_names
         self.class_count = inner.class_count
         self.preprocessing = inner.preprocessing
@@ -42,7 +73,7 @@ class ScoringDeployed(Deployed):
 
     Args:
         inner: The marked model.
-        words: What stands before it.
+        front: What stands before it.
         judge: From questions to answers.
         score: From questions to probabilities.
     """
@@ -50,11 +81,11 @@ class ScoringDeployed(Deployed):
     def __init__(
         self,
         inner: Suspect,
-        words: str,
+        front: Front,
         judge: Callable[[Sequence[Any]], list[Answer]],
         score: Callable[[Sequence[Any]], list[tuple[float, ...] | Miss]],
     ) -> None:
-        super().__init__(inner, words, judge)
+        super().__init__(inner, front, judge)
         self._score = score
 
     def probabilities(
@@ -71,12 +102,12 @@ class ScoringDeployed(Deployed):
 _AT_ONCE = 64
 
 
-def change_inputs(inner: Suspect, words: str, change: Callable[[Any], Any]) -> Suspect:
+def change_inputs(inner: Suspect, front: Front, change: Callable[[Any], Any]) -> Suspect:
     """Return a suspect that sees changed questions; it gives probabilities if the inner one does.
 
     Args:
         inner: The marked model.
-        words: What stands before it.
+        front: What stands before it.
         change: From a question to what the model sees.
 
     Returns:
@@ -87,8 +118,8 @@ def change_inputs(inner: Suspect, words: str, change: Callable[[Any], Any]) -> S
         return inner.answer([change(value) for value in inputs])
 
     if not isinstance(inner, ScoringSuspect):
-        return Deployed(inner, words, judge)
+        return Deployed(inner, front, judge)
     scoring: ScoringSuspect = inner
     return ScoringDeployed(
-        inner, words, judge, lambda inputs: scoring.probabilities([change(value) for value in inputs])
+        inner, front, judge, lambda inputs: scoring.probabilities([change(value) for value in inputs])
     )

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
-from earmark.attacks.deployed import Deployed, change_inputs
+from earmark.attacks.deployed import Deployed, change_inputs, front_of
 from earmark.attacks.protocol import Access, Card, Need, Thief, require
 from earmark.suspects import Answer, Miss, ScoringSuspect, Suspect
 from earmark.suspects.protocol import top_answers
@@ -48,7 +48,11 @@ class InputChange:
     def wrap(self, suspect: Suspect, thief: Thief, seed: int) -> Suspect:
         """Deploy a suspect; see ``SuspectAttack``."""
         words = f"{self.card.title} ({self.strength:g})" if self.strength else self.card.title
-        return change_inputs(suspect, words, lambda value: changed(value, self.change, self.strength, seed))
+        return change_inputs(
+            suspect,
+            front_of(self, seed, words),
+            lambda value: changed(value, self.change, self.strength, seed),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ class FlipAveraging:
             )
             return [_top_of_mean(pair) for pair in zip(plain, mirrored, strict=True)]
 
-        return Deployed(suspect, self.card.title, judge)
+        return Deployed(suspect, front_of(self, seed), judge)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,8 @@ class Detector:
         by: ``"squeezing"``: how far the probabilities move when colours and details are squeezed;
             ``"confidence"``: how unsure the model is; ``"pictures"``: how badly the principal components of
             the thief's pictures rebuild the question.
-        false_alarms: Share of the thief's own pictures that are refused; it sets the threshold.
+        false_alarms: Share of honest questions that are refused. The threshold is where that share of every
+            second picture of the thief's is refused; components are those of the other half.
         randomises: Whether a refused question gets a random class instead of a refusal.
         components: Principal components.
     """
@@ -105,8 +110,12 @@ class Detector:
         """Deploy a suspect; see ``SuspectAttack``."""
         require(thief, self.card)
         own = list(thief.split.images[:_OWN_LIMIT])
-        strangeness = self._strangeness(suspect, own)
-        threshold = float(np.quantile(strangeness(own), 1 - self.false_alarms))
+        if len(own) < 2:
+            raise ValueError(f"{self.card.title} needs two pictures or more: to learn from, and to measure")
+        # Components rebuild the very pictures that they were made from too well: a threshold set on those
+        # refuses many times the share of honest questions that it was meant to.
+        strangeness = self._strangeness(suspect, own[::2])
+        threshold = float(np.quantile(strangeness(own[1::2]), 1 - self.false_alarms))
 
         def judge(inputs: Sequence[Any]) -> list[Answer]:
             refused = strangeness(list(inputs)) > threshold
@@ -117,7 +126,7 @@ class Detector:
                     answers[place] = int(_randomness(inputs[int(place)], seed).integers(suspect.class_count))
             return answers
 
-        return Deployed(suspect, self.card.title, judge)
+        return Deployed(suspect, front_of(self, seed), judge)
 
     def _strangeness(
         self, suspect: Suspect, own: list[Pixels]
@@ -155,7 +164,7 @@ class AnswerNoise:
                 for answer, value in zip(suspect.answer(inputs), inputs, strict=True)
             ]
 
-        return Deployed(suspect, self.card.title, judge)
+        return Deployed(suspect, front_of(self, seed), judge)
 
     def _spoilt(self, answer: Answer, value: Pixels, class_count: int, seed: int) -> Answer:
         randomness = _randomness(value, seed)
@@ -278,7 +287,8 @@ FLIP_AVERAGING = FlipAveraging(
 
 def _detector(title: str, by: str, source: str, randomises: bool = False) -> Detector:
     defaults = (
-        "threshold at 5% of the thief's own pictures, up to 2,000 of them; 64 components where there are any"
+        "threshold at 5% of half of the thief's own pictures, up to 2,000 in all; where there are "
+        "components, 64 of the other half"
     )
     card = Card(title, "query time", Access.ANSWERS, _UNLABELLED, source, defaults)
     return Detector(card, by, randomises=randomises)

@@ -64,6 +64,7 @@ ATTACKS: dict[str, str] = {
     "refuse-strange": "earmark.attacks.query_time:STRANGE_PICTURES",
     "randomise-strange": "earmark.attacks.query_time:STRANGE_RANDOM",
     "answer-noise": "earmark.attacks.query_time:ANSWER_NOISE",
+    "ensemble": "earmark.attacks.ensemble:ENSEMBLE",
 }
 
 

@@ -122,36 +122,37 @@ class Worker:
         case = self._case(cell)
         made = self._attacked(case, on_progress)
         released = self._load(made[-1].path if made else case.model.weights)
-        wrapping, questioning = Clock(), Clock()
-
-        def open_suspect() -> Suspect:
-            suspect: Suspect = TorchSuspect(released, f"{cell.model} after {cell.attack}")
-            # A thief deploys once; we do so for each kind of question, and one time is what it takes.
-            wrapping.wall_seconds = wrapping.processor_seconds = 0.0
-            with wrapping.running():
-                for attack in case.wrappers:
-                    suspect = attack.wrap(suspect, case.thief, cell.seed)
-            return suspect
-
+        deployed, questioning = list[Clock](), Clock()
         with questioning.running():
             verdicts = judge(
                 case.key,
-                open_suspect,
+                lambda: self._deploy(case, released, deployed),
                 self._study.epsilon,
                 lambda done: on_progress(done, case.key.trigger_count),
             )
+        questioning.wall_seconds -= sum(clock.wall_seconds for clock in deployed)
         if made and not case.wrappers:
             verdicts[RESTORED] = self._restored(case, made[-1])
         task, test = self._test(released.description)
-        right = self._right(open_suspect(), test, released.description.class_names, on_progress)
+        suspect = self._deploy(case, released, deployed)
+        right = self._right(suspect, test, released.description.class_names, on_progress)
         return {
             "format": "earmark/cell/v1",
             **self._compared(case, task, [right, len(test)], verdicts, made),
             "passes": _numbered(made),
-            "costs": self._costs(made, wrapping, questioning, case.model),
+            "costs": self._costs(made, deployed, questioning, case.model),
             "configuration": [dict(describe_step(step)) for step in case.steps],
             "environment": environment(),
         }
+
+    def _deploy(self, case: "_Case", released: LoadedModel, clocks: list[Clock]) -> Suspect:
+        """Return the suspect as a thief deploys it, and add what that took."""
+        suspect: Suspect = TorchSuspect(released, f"{case.cell.model} after {case.cell.attack}")
+        clocks.append(Clock())
+        with clocks[-1].running():
+            for attack in case.wrappers:
+                suspect = attack.wrap(suspect, case.thief, case.cell.seed)
+        return suspect
 
     def _case(self, cell: Cell) -> "_Case":
         model, steps = self._models[cell.model], self._attacks[cell.attack].steps
@@ -348,8 +349,11 @@ class Worker:
         return judge_restored(case.key, TorchSuspect(whole, RESTORED), case.model.weights.name)
 
     def _costs(
-        self, made: list[AttackedModel], wrapping: Clock, questioning: Clock, model: StudyModel
+        self, made: list[AttackedModel], deployed: list[Clock], questioning: Clock, model: StudyModel
     ) -> dict[str, Any]:
+        # A thief deploys once; we do so for each kind of question. The longest is what it takes:
+        # models that he trains for it are kept from the first time.
+        wrapping = max(deployed, key=lambda clock: clock.wall_seconds)
         wall = sum(step.wall_seconds for step in made) + wrapping.wall_seconds
         processor = sum(step.processor_seconds for step in made) + wrapping.processor_seconds
         training = model.training_seconds
