@@ -11,6 +11,7 @@ from earmark.cli.output import AsJson, Output, Quiet
 if TYPE_CHECKING:
     from earmark.attacks.protocol import StolenModel, Thief
     from earmark.evaluation.study import Step
+    from earmark.models.description import ModelDescription
 
 FORMAT = "earmark/attack/v1"
 
@@ -40,6 +41,10 @@ def attack(
     other_task: Annotated[
         str | None, typer.Option(help="Data of another task, for attacks that move a model to it.")
     ] = None,
+    pirate_triggers: Annotated[
+        int,
+        typer.Option(min=1, help="Triggers of the pirate's own key, for attacks that put in a second mark."),
+    ] = 100,
     threads: shared.Threads = None,
     data_root: shared.DataRoot = Path("data"),
     quiet: Quiet = False,
@@ -70,7 +75,13 @@ def attack(
         raise ValueError(
             f"{name} stands before a deployed model and makes none: judge it with 'earmark evaluate'"
         )
-    _run(step, model, out, _Thief(data, share, seed, other_pictures, other_task, data_root), output)
+    _run(
+        step,
+        model,
+        out,
+        _Thief(data, share, seed, other_pictures, other_task, pirate_triggers, data_root),
+        output,
+    )
 
 
 class _Thief:
@@ -83,6 +94,7 @@ class _Thief:
         seed: int,
         other_pictures: str | None,
         other_task: str | None,
+        pirate_triggers: int,
         data_root: Path,
     ) -> None:
         from earmark.evaluation.thief import read_study_data
@@ -90,12 +102,20 @@ class _Thief:
         self.data = read_study_data(data, other_pictures, other_task, data_root)
         self.image_count = max(1, round(share * len(self.data.task.train)))
         self.seed = seed
+        self.pirate_triggers = pirate_triggers
 
-    def for_attack(self, step: "Step") -> "Thief":
-        """Return what an attack needs."""
-        from earmark.evaluation.thief import thief_for
+    def for_attack(self, step: "Step", victim: "ModelDescription") -> "Thief":
+        """Return what an attack needs. A pirate makes a key of his own for the model."""
+        from earmark.attacks.protocol import Need
+        from earmark.evaluation.thief import pirate_key_for, thief_for
+        from earmark.keys import Task
+        from earmark.triggers.image import ImageGeometry
 
-        return thief_for(self.data, step.attack().card.needs, self.image_count, self.seed)
+        needs, pirate = step.attack().card.needs, None
+        if Need.BACKDOOR in needs:
+            task = Task(ImageGeometry(*victim.input_shape), victim.class_names)
+            pirate = pirate_key_for(task, self.seed, triggers_per_set=self.pirate_triggers)
+        return thief_for(self.data, needs, self.image_count, self.seed, pirate=pirate)
 
 
 def _run(step: "Step", model: Path, out: Path, thief: _Thief, output: Output) -> None:
@@ -112,7 +132,7 @@ def _run(step: "Step", model: Path, out: Path, thief: _Thief, output: Output) ->
     with output.progress(f"attack {step.name}") as on_progress, clock.running():
         stolen = chosen.run(
             StolenModel(victim.module, victim.description),
-            thief.for_attack(step),
+            thief.for_attack(step, victim.description),
             thief.seed,
             Watch(on_progress),
         )

@@ -13,7 +13,7 @@ from earmark.attacks.protocol import Need, Thief
 from earmark.commitment import frame
 from earmark.data import ClassificationData, Split, load_data
 from earmark.data.table import ImageArray, Progress
-from earmark.keys import MarkingKey, OwnerKey, keygen
+from earmark.keys import MarkingKey, OwnerKey, Task, keygen
 from earmark.triggers import Sampler
 from earmark.triggers.abstract import AbstractSampler
 from earmark.triggers.tables import sampler_named
@@ -144,6 +144,7 @@ def thief_for(
     *,
     augmentation: str | None = None,
     owner: MarkingKey | None = None,
+    pirate: MarkingKey | None = None,
 ) -> Thief:
     """Return a thief with what attacks need, as far as a study has it.
 
@@ -154,22 +155,22 @@ def thief_for(
         seed: Draws them, and the pirate's key.
         augmentation: None for the data's own.
         owner: The marked model's key. Only its task, its counts and the name of its sampler are looked at.
+        pirate: The pirate's own key; None for one like the owner's.
 
     Returns:
         The thief. What the study does not have he lacks, and the attack says so.
     """
     needs = set(needs)
     other = data.other_task
-    pirate = None
-    if Need.BACKDOOR in needs and owner is not None:
-        pirate = pirate_key(owner, seed).backdoor()
+    if Need.BACKDOOR in needs and pirate is None and owner is not None:
+        pirate = pirate_key(owner, seed)
     return Thief(
         stolen_pictures(data.task.train, image_count, seed),
         augmentation or data.task.augmentation,
         data.other_pictures,
         None if other is None else other.train,
         () if other is None else other.class_names,
-        pirate,
+        None if pirate is None else pirate.backdoor(),
         _sampler(owner) if Need.SAMPLER in needs else None,
     )
 
@@ -177,14 +178,42 @@ def thief_for(
 def pirate_key(owner: MarkingKey, seed: int) -> MarkingKey:
     """Return a key of the pirate's own, with as many triggers as the owner's; for experiments only."""
     stratum = owner.transcript.strata[0]
-    randomness = np.random.default_rng([seed, 2])
-    return keygen(
-        OwnerKey("A pirate", bytes(31) + b"\1"),
+    return pirate_key_for(
         owner.transcript.task,
-        _sampler(owner),
+        seed,
+        sampler=_sampler(owner),
         triggers_per_set=stratum.triggers_per_set,
         set_count=len(stratum.set_roots),
-        random_bytes=randomness.bytes,
+    )
+
+
+def pirate_key_for(
+    task: Task,
+    seed: int,
+    *,
+    triggers_per_set: int,
+    set_count: int = 1,
+    sampler: Sampler | None = None,
+) -> MarkingKey:
+    """Return a key of the pirate's own, of whose victim only the task is known; for experiments only.
+
+    Args:
+        task: Of the model that he has.
+        seed: All secrets follow from it.
+        triggers_per_set: At least what a key needs.
+        set_count: Number of sets.
+        sampler: Makes the triggers; None for the default one.
+
+    Raises:
+        ValueError: Too few triggers.
+    """
+    return keygen(
+        OwnerKey("A pirate", bytes(31) + b"\1"),
+        task,
+        sampler or _sampler(None),
+        triggers_per_set=triggers_per_set,
+        set_count=set_count,
+        random_bytes=np.random.default_rng([seed, 2]).bytes,
     )
 
 
