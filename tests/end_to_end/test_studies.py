@@ -22,6 +22,7 @@ VARIES = {
     "wall_seconds",
     "processor_seconds",
     "share_of_training",
+    "processor_share_of_training",
     "questioning_seconds",
     "peak_memory_bytes",
 }
@@ -112,6 +113,8 @@ def test_a_study_gives_numbers_and_shows_failures_as_failures(uninterrupted):
             assert row["root"] == stage_key().transcript.root.hex()
             assert 0 < float(row["wall_seconds"]) < DEADLINE_SECONDS
             assert float(row["share_of_training"]) == pytest.approx(float(row["wall_seconds"]) / 10)
+            processor = float(row["processor_seconds"])
+            assert float(row["processor_share_of_training"]) == pytest.approx(processor / 10)
             assert int(row["peak_memory_bytes"]) > 50 << 20
             assert len(row["digest_attacked"]) == 64 != row["digest_model"]
     tuned = [row for row in table if row["attack"] == "tuned"]
@@ -236,8 +239,27 @@ def test_the_table_is_exported_as_parquet(stage, uninterrupted):
         found = connection.execute(
             "SELECT id, matches, owned FROM read_parquet(?) ORDER BY id", [path]
         ).fetchall()
+        passes = connection.execute(
+            "SELECT attack, seed, step, pass, matches FROM read_parquet(?)",
+            [str(stage / "out-passes.parquet")],
+        ).fetchall()
     wanted = sorted((row["id"], row["matches"], row["owned"]) for row in rows(folder))
     assert [tuple("" if value is None else str(value) for value in row) for row in found] == wanted
+    assert len(passes) == 2 * (2 + 3)  # two seeds: two passes, and two and one
+
+
+def test_what_training_took_may_be_told_when_all_has_ended(stage, uninterrupted):
+    study = (stage / "study.toml").read_text()
+    (stage / "slower.toml").write_text(study.replace("training_seconds = 10", "training_seconds = 40"))
+    earmark("evaluate", "slower.toml", "-o", "whole", "--resume", "--export", "slower.csv", cwd=stage, code=1)
+    with (stage / "slower.csv").open(encoding="utf-8", newline="") as file:
+        done = [row for row in csv.DictReader(file) if row["wall_seconds"]]
+    assert len(done) == 4
+    for row in done:
+        assert float(row["share_of_training"]) == pytest.approx(float(row["wall_seconds"]) / 40)
+    with (stage / "slower-passes.csv").open(encoding="utf-8", newline="") as file:
+        passes = list(csv.DictReader(file))
+    assert {row["pass"] for row in passes if row["attack"] == "tuned"} == {"1", "2"}
 
 
 @pytest.mark.slow

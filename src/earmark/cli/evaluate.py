@@ -45,7 +45,10 @@ def evaluate(
     ] = None,
     export: Annotated[
         list[Path] | None,
-        typer.Option(help="Also write the cells as a table: FILE.csv or FILE.parquet (extra 'parquet')."),
+        typer.Option(
+            help="Also write the cells as a table, FILE.csv or FILE.parquet (extra 'parquet'), and what was "
+            "seen after each pass as FILE-passes."
+        ),
     ] = None,
     data_root: DataRoot = Path("data"),
     passphrase_file: PassphraseFile = None,
@@ -60,7 +63,7 @@ def evaluate(
     Example: earmark evaluate study.toml --workers 2 -o results
     """
     from earmark.evaluation.driver import left_over, open_results, prepare, run
-    from earmark.evaluation.export import write_table
+    from earmark.evaluation.export import PASS_COLUMNS, pass_rows, write_table
     from earmark.evaluation.study import SIZE_LIMIT_BYTES, read_study
     from earmark.files import read_bounded
 
@@ -90,6 +93,8 @@ def evaluate(
     table = _write(prepared, records, folder, output)
     for path in export or []:
         write_table(path, table)
+        if passes := pass_rows(prepared.cells, records):
+            write_table(path.with_stem(f"{path.stem}-passes"), passes, PASS_COLUMNS)
     _say(table, folder, output)
     raise typer.Exit(0 if all(row["outcome"] != "failed" for row in table) else 1)
 
@@ -136,8 +141,9 @@ def _write(
 ) -> list[dict[str, Any]]:
     from earmark.evaluation.export import rows, write_csv
     from earmark.evaluation.page import write_page
+    from earmark.evaluation.shares import with_shares
 
-    table = rows(prepared.cells, records)
+    table = with_shares(rows(prepared.cells, records), prepared.study.models)
     write_csv(folder / _TABLE_NAME, table)
     for remark in write_page(
         folder / _PAGE_NAME, prepared, records, keys.now(), shlex.join(["earmark", *sys.argv[1:]])

@@ -8,6 +8,7 @@ from earmark.errors import MissingExtraError
 from earmark.evaluation.driver import Prepared
 from earmark.evaluation.export import failed_logs, passes_of, rows
 from earmark.evaluation.run_cell import environment
+from earmark.evaluation.shares import with_shares
 from earmark.evaluation.store import Record
 from earmark.files import write_replacing
 from earmark.reports.study_page import StudyContext, StudyModelFacts, render_study
@@ -32,7 +33,7 @@ def write_page(
     Raises:
         EarmarkError: The page cannot be written.
     """
-    table = rows(prepared.cells, records)
+    table = with_shares(rows(prepared.cells, records), prepared.study.models)
     remarks: tuple[str, ...] = ()
     plots: tuple[Plot, ...] = ()
     try:

@@ -140,7 +140,7 @@ class Worker:
             "format": "earmark/cell/v1",
             **self._compared(case, task, [right, len(test)], verdicts, made),
             "passes": _numbered(made),
-            "costs": self._costs(made, deployed, questioning, case.model),
+            "costs": self._costs(made, deployed, questioning),
             "configuration": [dict(describe_step(step)) for step in case.steps],
             "environment": environment(),
         }
@@ -348,19 +348,15 @@ class Worker:
             return None  # another architecture: the owner's layer is none of its
         return judge_restored(case.key, TorchSuspect(whole, RESTORED), case.model.weights.name)
 
-    def _costs(
-        self, made: list[AttackedModel], deployed: list[Clock], questioning: Clock, model: StudyModel
-    ) -> dict[str, Any]:
+    def _costs(self, made: list[AttackedModel], deployed: list[Clock], questioning: Clock) -> dict[str, Any]:
         # A thief deploys once; we do so for each kind of question. The longest is what it takes:
         # models that he trains for it are kept from the first time.
         wrapping = max(deployed, key=lambda clock: clock.wall_seconds)
         wall = sum(step.wall_seconds for step in made) + wrapping.wall_seconds
         processor = sum(step.processor_seconds for step in made) + wrapping.processor_seconds
-        training = model.training_seconds
         return {
             "wall_seconds": wall,
             "processor_seconds": processor,
-            "share_of_training": None if training is None else wall / training,
             "questioning_seconds": questioning.wall_seconds,
             "peak_memory_bytes": peak_memory_bytes(),
             "threads": self._setup.threads,

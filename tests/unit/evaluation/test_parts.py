@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +19,18 @@ from earmark.evaluation.attacked_models import AttackedModels
 from earmark.evaluation.cells import Cell
 from earmark.evaluation.costs import Clock, forget_peak_memory
 from earmark.evaluation.engine import DiskFullError, Done, Failed, run_logged
-from earmark.evaluation.export import COLUMNS, outcome, rows, write_csv, write_table
+from earmark.evaluation.export import (
+    COLUMNS,
+    PASS_COLUMNS,
+    outcome,
+    pass_rows,
+    rows,
+    write_csv,
+    write_table,
+)
+from earmark.evaluation.shares import with_shares
 from earmark.evaluation.store import Record
+from earmark.evaluation.study import read_study
 from earmark.evaluation.thief import (
     StudyData,
     fitted,
@@ -29,7 +40,7 @@ from earmark.evaluation.thief import (
     stolen_pictures,
     thief_for,
 )
-from evaluation_stage import stage_key
+from evaluation_stage import STUDY, stage_key
 from small import digits
 from small_models import description, network
 
@@ -186,13 +197,14 @@ def result(owned=False, after=(90, 100), before=(95, 100), compared=True):
         "questions": 10,
         "claim_bits": -1.0,
         "owned": owned,
+        "shown": owned,
         "threshold": 9,
         "label_map": "by name",
     }
     return {
         "accuracy": {"task": "t", "compared": compared, "before": before, "after": after, "unmarked": None},
         "verdicts": {"before": verdict, "unmarked": None, "fixed": verdict, "sequential": verdict, "probabilities": None, "paper": None},
-        "costs": {"wall_seconds": 1.0, "threads": 1, "process": 3},
+        "costs": {"wall_seconds": 1.0, "processor_seconds": 3.0, "share_of_training": 0.9, "threads": 1, "process": 3},
         "digests": {"model": "m", "attacked": None, "unmarked": None, "root": "r", "data": "d"},
         "configuration": [],
         "environment": {"earmark": "0"},
@@ -213,6 +225,52 @@ def result(owned=False, after=(90, 100), before=(95, 100), compared=True):
 )
 def test_what_became_of_a_mark_is_decided_on_counts(measured, word):
     assert outcome(measured) == word
+
+
+def test_every_rule_stands_in_the_table_by_name_and_the_fixed_one_decides():
+    measured = result()
+    sure = {**measured["verdicts"]["fixed"], "matches": 9, "claim_bits": 70.0, "owned": True, "shown": True}
+    measured["verdicts"]["probabilities"] = sure
+    (row,) = rows([CELL], {CELL.id: Record("done", measured, None, "")})
+    names = ("matches", "claim_bits", "shown")
+    assert (
+        [row[f"fixed_{name}"] for name in names]
+        == [3, -1.0, False]
+        == [row["matches"], row["claim_bits"], row["owned"]]
+    )
+    assert [row[f"sequential_{name}"] for name in names] == [3, -1.0, False]
+    assert [row[f"probabilities_{name}"] for name in names] == [9, 70.0, True]
+    assert row["outcome"] == "removed"
+
+
+def test_costs_are_shares_of_what_the_study_file_now_says_of_training():
+    table = rows([CELL, replace(CELL, id="b" * 64)], {CELL.id: Record("done", result(), None, "")})
+    assert table[0]["share_of_training"] is None, "a share that was kept with the cell"
+    (model,) = read_study(STUDY.encode(), Path()).models
+    for seconds, shares in ((10.0, (0.1, 0.3)), (4.0, (0.25, 0.75)), (None, (None, None))):
+        done, missing = with_shares(table, [replace(model, training_seconds=seconds)])
+        assert (done["share_of_training"], done["processor_share_of_training"]) == shares
+        assert missing["share_of_training"] is None
+        assert list(done) == list(COLUMNS)
+
+
+def test_what_was_seen_after_each_pass_is_a_table_of_its_own(tmp_path):
+    measured = result()
+    measured["passes"] = [
+        {"step": step, "pass": number, "matches": 9, "claim_bits": 1.5, "accuracy": 0.5, "loss": None}
+        for number, step in ((1, 1), (2, 1), (3, 2))
+    ]
+    failed = replace(CELL, id="b" * 64)
+    records = {CELL.id: Record("done", measured, None, ""), failed.id: Record("failed", None, "why", "")}
+    table = pass_rows([failed, CELL], records)
+    assert [(row["attack"], row["seed"], row["step"], row["pass"]) for row in table] == [
+        ("ftal", 0, 1, 1),
+        ("ftal", 0, 1, 2),
+        ("ftal", 0, 2, 3),
+    ]
+    assert all(list(row) == list(PASS_COLUMNS) for row in table)
+    write_table(tmp_path / "passes.csv", table, PASS_COLUMNS)
+    assert (tmp_path / "passes.csv").read_text("utf-8").splitlines()[1] == "marked,ftal,200,0,1,1,9,1.5,0.5,"
 
 
 def test_a_failed_cell_is_never_a_number(tmp_path):

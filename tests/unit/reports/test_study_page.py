@@ -15,7 +15,8 @@ def row(outcome, attack="ftal", **changes):
     numbers = {
         "matches": 50, "questions": 100, "threshold": 69, "claim_bits": -3.5, "sequential_claim_bits": -4.0,
         "probabilities_claim_bits": None, "accuracy_after": 0.9, "accuracy_task": "digits", "points_lost": 1.25,
-        "wall_seconds": 12.0, "share_of_training": None, "restored_matches": None, "restored_claim_bits": None,
+        "wall_seconds": 12.0, "share_of_training": None,
+        "processor_share_of_training": None, "restored_matches": None, "restored_claim_bits": None,
         "matches_before": 100, "claim_bits_before": 228.0,
     }  # fmt: skip
     if outcome in ("failed", "not run"):
