@@ -1,6 +1,9 @@
 """Write the tables in docs/robustness.md from the results of the studies; lost marks first.
 
 python benchmarks/robustness_table.py [--check]
+
+A part is written where the page has its marker. Without results that is an error; without a marker nobody asks.
+A cell that failed, or was not run, has a row that says so and never a number.
 """
 
 import csv
@@ -12,6 +15,7 @@ from pathlib import Path
 from written import ROOT, result, write_part
 
 PAGE = ROOT / "docs" / "robustness.md"
+RESULTS = ROOT / "benchmarks" / "results"
 OUTCOMES = ("removed", "too costly", "survived")
 PAPER, TORCH, TOOLBOX = "WatermarkNN", "PyTorch", "Adversarial Robustness Toolbox"
 BESIDE = {
@@ -35,9 +39,39 @@ def rows_of(tier: int) -> list[Row]:
 
 def read(name: str) -> list[Row]:
     """Return the cells of a study."""
-    path = ROOT / "benchmarks" / "results" / f"{name}.csv"
-    with path.open(encoding="utf-8", newline="") as file:
+    with (RESULTS / f"{name}.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
+
+
+def measured(rows: Iterable[Row]) -> list[Row]:
+    """Return the cells that gave numbers."""
+    return [row for row in rows if row["outcome"] in OUTCOMES]
+
+
+def unmeasured(rows: Iterable[Row]) -> list[Row]:
+    """Return the cells that failed or were not run."""
+    return [row for row in rows if row["outcome"] not in OUTCOMES]
+
+
+def without_numbers(first: Iterable[str], rows: list[Row], columns: int) -> str:
+    """Return a row for cells without numbers: what they are, what became of them, and nothing else."""
+    kinds = sorted({row["outcome"] for row in rows})
+    said = ", ".join(f"{sum(row['outcome'] == kind for row in rows)} {kind}" for kind in kinds)
+    cells = [*first, f"**{said if len(rows) > 1 else kinds[0]}**"]
+    return "| " + " | ".join([*cells, *["–"] * (columns - len(cells))]) + " |"
+
+
+def grouped(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """Return cells by their attack."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row["attack"], []).append(row)
+    return groups
+
+
+def percent(share: str) -> str:
+    """Return a share as per cent; nothing where it is not known."""
+    return f"{100 * float(share):.0f} %" if share else "–"
 
 
 def mean(rows: Iterable[Row], column: str) -> float:
@@ -57,32 +91,37 @@ def worst_first(groups: dict[str, list[Row]]) -> list[tuple[str, list[Row]]]:
 
 def tier_1() -> str:
     """Return one row for each attack, over all models."""
-    groups: dict[str, list[Row]] = {}
-    for row in rows_of(1):
-        groups.setdefault(row["attack"], []).append(row)
+    found = rows_of(1)
     lines = [
         "| attack | removed | too costly | survived | matches, mean share | points lost, mean |",
         "|---|---|---|---|---|---|",
     ]
-    for name, rows in worst_first(groups):
+    for name, rows in worst_first(grouped(measured(found))):
         counts = " | ".join(str(sum(row["outcome"] == outcome for row in rows)) for outcome in OUTCOMES)
         share = 100 * statistics.fmean(int(row["matches"]) / int(row["questions"]) for row in rows)
         lines.append(f"| {name} | {counts} | {share:.0f} % | {mean(rows, 'points_lost'):.1f} |")
+    lines += [without_numbers([name], rows, 6) for name, rows in grouped(unmeasured(found)).items()]
     return "\n".join(lines) + "\n"
 
 
 def tier_2() -> str:
     """Return one row for each cell."""
+    return by_cell(rows_of(2))
+
+
+def by_cell(rows: list[Row]) -> str:
+    """Return one row for each cell, what was lost first."""
     lines = [
         "| attack | outcome | matches | bits after penalties | accuracy | of the time of a training |",
         "|---|---|---|---|---|---|",
     ]
-    order = sorted(rows_of(2), key=lambda row: (OUTCOMES.index(row["outcome"]), float(row["claim_bits"])))
+    order = sorted(measured(rows), key=lambda row: (OUTCOMES.index(row["outcome"]), float(row["claim_bits"])))
     lines += [
         f"| {row['attack']} | {row['outcome']} | {row['matches']} of {row['questions']} | {float(row['claim_bits']):.0f} | "
-        f"{100 * float(row['accuracy_after']):.1f} % | {100 * float(row['share_of_training']):.0f} % |"
+        f"{100 * float(row['accuracy_after']):.1f} % | {percent(row['share_of_training'])} |"
         for row in order
     ]
+    lines += [without_numbers([row["attack"]], [row], 6) for row in unmeasured(rows)]
     return "\n".join(lines) + "\n"
 
 
@@ -95,19 +134,25 @@ def tier_3() -> str:
         f"| attack | removed | points lost, mean | {head} |",
         "|" + "---|" * (3 + len(models)),
     ]
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        groups.setdefault(row["attack"], []).append(row)
+    groups, everything = grouped(measured(rows)), grouped(rows)
     for name, found in worst_first(groups):
         removed = sum(row["outcome"] == "removed" for row in found)
-        by_model = {row["model"]: row for row in found}
-        cells = " | ".join(
-            f"{row['matches']}: {float(row['claim_bits']):.0f} bits"
-            + ("" if row["outcome"] == "survived" else f", **{row['outcome']}**")
-            for row in (by_model[model] for model in models)
-        )
+        by_model = {row["model"]: row for row in everything[name]}
+        cells = " | ".join(in_short(by_model.get(model)) for model in models)
         lines.append(f"| {name} | {removed} of {len(found)} | {mean(found, 'points_lost'):.1f} | {cells} |")
+    nothing = {name: found for name, found in everything.items() if name not in groups}
+    lines += [without_numbers([name], found, 3 + len(models)) for name, found in nothing.items()]
     return "\n".join(lines) + "\n"
+
+
+def in_short(row: Row | None) -> str:
+    """Return matches and bits of a cell, and what became of the mark unless it survived."""
+    if row is None:
+        return "–"
+    if row["outcome"] not in OUTCOMES:
+        return f"**{row['outcome']}**"
+    said = f"{row['matches']}: {float(row['claim_bits']):.0f} bits"
+    return said if row["outcome"] == "survived" else f"{said}, **{row['outcome']}**"
 
 
 def figure_6() -> str:
@@ -127,6 +172,9 @@ def figure_6() -> str:
     for recipe, theirs in paper.items():
         for way, number in zip(ways, theirs, strict=True):
             row = found[recipe, way]
+            if row["outcome"] not in OUTCOMES:
+                lines.append(without_numbers([recipe, way.upper()], [row], 6))
+                continue
             before, after = (100 * float(row[f"accuracy_{when}"]) for when in ("before", "after"))
             lines.append(
                 f"| {recipe} | {way.upper()} | {row['matches']} | {row['restored_matches'] or row['matches']} | "
@@ -179,6 +227,64 @@ def references() -> str:
     return "\n".join(lines) + "\n"
 
 
+def table_2() -> str:
+    """Return the paper's Table 2 in spirit: a model moved to other classes, asked in two ways."""
+    lines = [
+        "| seed | accuracy on the new task | matches by the split map | bits | matches with the owner's last layer | bits |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in sorted(read("transfer"), key=lambda row: int(row["seed"])):
+        if row["outcome"] not in OUTCOMES:
+            lines.append(without_numbers([row["seed"]], [row], 6))
+            continue
+        restored = float(row["restored_claim_bits"])
+        lines.append(
+            f"| {row['seed']} | {100 * float(row['accuracy_after']):.1f} % | {row['matches']} of {row['questions']} | "
+            f"{float(row['claim_bits']):.0f} | {row['restored_matches']} of {row['questions']} | {restored:.0f} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def shares() -> str:
+    """Return one row for each number of pictures that the thief has."""
+    rows = sorted(read("robustness-shares"), key=lambda row: (row["attack"], int(row["image_count"])))
+    return by_pictures(rows, lambda row: f"{int(row['image_count']):,} ({percent(row['image_share'])})")
+
+
+def chains() -> str:
+    """Return one row for each sequence of attacks."""
+    return by_cell(read("robustness-chains"))
+
+
+def knockoff() -> str:
+    """Return extraction with pictures of other classes beside that with pictures of the model's own."""
+    rows = sorted(read("knockoff"), key=lambda row: int(row["image_count"]))
+    return by_pictures(
+        rows,
+        lambda row: (
+            f"{int(row['image_count']):,} of its own" if int(row["image_count"]) else "of other classes"
+        ),
+    )
+
+
+def by_pictures(rows: list[Row], words: Callable[[Row], str]) -> str:
+    """Return one row for each cell with the pictures that the thief has."""
+    lines = [
+        "| attack | pictures | outcome | matches | bits after penalties | accuracy, before and after |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        if row["outcome"] not in OUTCOMES:
+            lines.append(without_numbers([row["attack"], words(row)], [row], 6))
+            continue
+        before, after = (100 * float(row[f"accuracy_{when}"]) for when in ("before", "after"))
+        lines.append(
+            f"| {row['attack']} | {words(row)} | {row['outcome']} | {row['matches']} of {row['questions']} | "
+            f"{float(row['claim_bits']):.0f} | {before:.1f} %, {after:.1f} % |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 def spread(values: list[float], digits: int) -> str:
     """Return least and greatest."""
     low, high = min(values), max(values)
@@ -192,11 +298,25 @@ PARTS: dict[str, Callable[[], str]] = {
     "figure-6": figure_6,
     "figure-7": figure_7,
     "references": references,
+    "table-2": table_2,
+    "shares": shares,
+    "chains": chains,
+    "knockoff": knockoff,
 }
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Write every part that the page has a place for, or compare it."""
     text = PAGE.read_text(encoding="utf-8")
     for part, write in PARTS.items():
-        if f"<!-- {part}:begin -->" in text:
-            write_part(PAGE, part, write(), "--check" in sys.argv, Path(__file__).name)
+        if f"<!-- {part}:begin -->" not in text:
+            continue
+        try:
+            written = write()
+        except FileNotFoundError as error:
+            sys.exit(f"{PAGE.name} has a place for {part}, and there are no results: {error.filename}")
+        write_part(PAGE, part, written, "--check" in sys.argv, Path(__file__).name)
+
+
+if __name__ == "__main__":
+    main()
