@@ -165,7 +165,59 @@ def test_surrogates_are_answered_evenly_and_the_mark_suffers():
     assert right(result) > 0.85
 
 
-@pytest.mark.parametrize(("name", "least"), [("extract-soft", 0.8), ("extract-hard", 0.8)])
+def test_surrogates_are_answered_as_the_model_would_without_the_mark():
+    attack = short("surrogates-natural", epochs=5, surrogates=300, learning_rate=0.05)
+    result = attack.run(marked(), thief(), 0)
+    unseen = np.stack([trigger.value for trigger in backdoor("nobody", 100).triggers])
+    natural = attack._targets(marked(), unseen).argmax(1).numpy()
+    alike = {
+        name: float(
+            (
+                predict_scores(model.module, unseen, model.description.preprocessing).argmax(1) == natural
+            ).mean()
+        )
+        for name, model in (("before", marked()), ("after", result))
+    }
+    assert alike["after"] > alike["before"] + 0.15
+    assert alike["after"] > 0.6
+    assert matches(result) <= 35
+    assert right(result) > 0.85
+
+
+def test_surrogates_of_another_kind_are_answered_evenly_and_the_owner_s_kind_is_not():
+    attack = short("surrogates-other", epochs=5, surrogates=300, learning_rate=0.05)
+    result = attack.run(marked(), thief(), 0)
+    noise = np.random.default_rng(8).integers(0, 256, (100, *digits().input_shape), np.uint8)
+    triggers = np.stack([trigger.value for trigger in backdoor("nobody", 100).triggers])
+    sure = {
+        (kind, name): float(
+            torch.from_numpy(predict_scores(model.module, images, model.description.preprocessing))
+            .softmax(1)
+            .amax(1)
+            .mean()
+        )
+        for kind, images in (("noise", noise), ("triggers", triggers))
+        for name, model in (("before", marked()), ("after", result))
+    }
+    assert sure["noise", "after"] < 0.4 < sure["noise", "before"]
+    assert sure["triggers", "after"] > sure["noise", "after"] + 0.1
+    assert right(result) > 0.85
+
+
+def test_a_student_learns_from_pictures_of_another_kind_alone():
+    attack = short("knockoff", epochs=20, learning_rate=0.05)
+    others = 255 - digits().train.images[:900]
+    nothing = Split(digits().train.images[:0], digits().train.labels[:0])
+    result = attack.run(marked(), replace(thief(), split=nothing, other=others[:700]), 0)
+    own, theirs = (
+        predict_scores(model.module, others[700:], model.description.preprocessing).argmax(1)
+        for model in (marked(), result)
+    )
+    assert (own == theirs).mean() > 0.6
+    assert matches(result) <= 25  # it never saw a trigger
+
+
+@pytest.mark.parametrize(("name", "least"), [("extract-soft", 0.8), ("extract-hard", 0.8), ("distil", 0.8)])
 def test_a_student_agrees_with_its_victim_on_pictures_that_nobody_asked(name, least):
     result = short(name, epochs=12, learning_rate=0.05).run(marked(), thief(), 0)
     own, theirs = (
@@ -210,7 +262,44 @@ def test_boundary_pictures_lie_beyond_the_boundary_with_wrong_classes():
     assert torch.equal(inputs, again[0])
 
 
-def test_attention_comes_nearer_to_the_teachers():
+def test_what_was_pushed_over_the_boundary_is_learned_with_its_wrong_class():
+    attack = short("wrk", epochs=8, learning_rate=0.05, boundary_pictures=60)
+    inputs, targets = attack._pushed(copied(marked()), thief(), 0)
+
+    def as_taught(model):
+        with torch.inference_mode():
+            return float((model.module.eval()(inputs).argmax(1) == targets.argmax(1)).float().mean())
+
+    without = replace(attack, boundary_pictures=0)
+    taught, untaught = (value.run(marked(), thief(), 0) for value in (attack, without))
+    assert as_taught(taught) > 0.5
+    assert max(as_taught(untaught), as_taught(marked())) < 0.3
+
+
+def test_attention_comes_nearer_to_the_teacher_s_and_only_if_it_counts(monkeypatch):
+    """Of another teacher: without weights a student is trained exactly as his own teacher was."""
+    from earmark.attacks import repair
+
+    teacher = patched().module.eval()
+    monkeypatch.setattr(repair, "frozen_copy", lambda module: teacher)
+    inputs = network_inputs(marked(), thief().split.images[:200])
+    stages = repair._stages(marked(), thief())
+
+    def distance(model):
+        with torch.inference_mode():
+            mine, theirs = (
+                repair._with_attention(module.eval(), stages, inputs)[1] for module in (model.module, teacher)
+            )
+        return sum(float(torch.nn.functional.mse_loss(*pair)) for pair in zip(mine, theirs, strict=True))
+
+    attack = short("nad", epochs=4)
+    nothing = replace(attack, weights=(0.0,) * len(attack.weights))
+    led, alone = (distance(value.run(marked(), thief(), 0)) for value in (attack, nothing))
+    assert led < 0.7 * alone
+    assert led < 0.7 * distance(marked())
+
+
+def test_the_student_s_passes_are_looked_at_and_attention_has_length_one():
     from earmark.attacks.repair import _stages, _with_attention
 
     looks = []
@@ -253,6 +342,30 @@ def test_a_planted_patch_is_found_and_unlearned():
     others = digits().test.labels != PATCH_CLASS
     images = stamped(digits().test.images[:][others])
     cleaned = attack.run(patched(), thief(), 0)
+    assert right(cleaned, images, np.full(len(images), PATCH_CLASS)) < 0.5
+    assert right(cleaned) > 0.85
+
+
+def test_laundering_prunes_what_the_patch_raises_and_unlearns_it():
+    attack = attack_named("laundering", steps=60, epochs=4, batch_size=50, stamped_share=0.5)
+    assert isinstance(attack, PatchUnlearning)
+    pruned = []
+    prune = PatchUnlearning._prune
+
+    def noted(self, stolen, holds, stamped):
+        prune(self, stolen, holds, stamped)
+        layer = last_layer(stolen.module)[1].weight.detach()
+        pruned.append((float((layer == 0).all(0).float().mean()), right(stolen)))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PatchUnlearning, "_prune", noted)
+        cleaned = attack.run(patched(), thief(), 0)
+    ((share, accuracy_then),) = pruned
+    assert abs(share - attack.prune_share) < 0.05
+    assert accuracy_then > 0.3
+    others = digits().test.labels != PATCH_CLASS
+    images = stamped(digits().test.images[:][others])
+    assert right(patched(), images, np.full(len(images), PATCH_CLASS)) > 0.9
     assert right(cleaned, images, np.full(len(images), PATCH_CLASS)) < 0.5
     assert right(cleaned) > 0.85
 
