@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from earmark.games import World
-from small import digits, new_key
+from earmark.keys import MarkingKey, OwnerKey, Task, keygen
+from earmark.triggers.abstract import AbstractSampler
+from earmark.triggers.image import ImageGeometry
+from small import DIGITS, digits, new_key
 
 FEATURES, CLASSES, SPREAD, STEP = 600, 10, 0.45, 5.0
 EPOCHS = 20
@@ -90,6 +93,19 @@ def adversarial(model: Cosines, images, targets, reach: float) -> np.ndarray:
         moved = start + np.clip(moved - np.sign(slopes) * reach / 10 - start, -reach, reach)
         moved = np.clip(moved, 0, 1)
     return np.round(moved * 255).astype(np.uint8).reshape(images.shape)
+
+
+def provable_key(seed: int, *, sets: int = 1) -> MarkingKey:
+    """``new_key`` with linear commitments, as ``earmark keygen --provable`` makes them."""
+    return keygen(
+        OwnerKey("Test owner", bytes(range(32))),
+        Task(ImageGeometry(8, 8, 1), DIGITS),
+        AbstractSampler(),
+        triggers_per_set=100,
+        set_count=sets,
+        provable=True,
+        random_bytes=np.random.default_rng(seed).bytes,
+    )
 
 
 def quick_world(**changes) -> World:

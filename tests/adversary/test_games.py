@@ -6,15 +6,26 @@ Every adversary loses against the exact rule, or shows which assumption his vict
 import copy
 from dataclasses import fields, is_dataclass, replace
 from fractions import Fraction
+from functools import cache, partial
 
 import numpy as np
 import pytest
 import torch
 
 from adversary.forger import noise_key
-from adversary.quick_learner import EPOCHS, Work, adversarial, fresh, quick_world, trained_further
+from adversary.quick_learner import (
+    EPOCHS,
+    Work,
+    adversarial,
+    fresh,
+    provable_key,
+    quick_world,
+    trained_further,
+)
+from earmark.commitment.linear import RANDOM_BYTES
 from earmark.data import Split
 from earmark.games import (
+    OpenedSet,
     World,
     correctness,
     exact_rule,
@@ -65,6 +76,12 @@ def world():
     return quick_world()
 
 
+@pytest.fixture(scope="module")
+def provable(world):
+    """The same with linear commitments: what opens them is random and in the key, and no secret makes it."""
+    return replace(world, keygen=cache(provable_key))
+
+
 # Correctness and functionality: Mark is on trial.
 
 
@@ -80,6 +97,13 @@ def test_the_honest_owner_is_accepted_and_his_model_is_as_good(world, rule):
     assert outcome.judgement.match_count >= 95
     assert outcome.judgement.question_count == 100
     assert not functionality_preserving(played, 1, rule).broken
+
+
+@pytest.mark.parametrize("rule", [exact_rule, CHECKED, ATTESTED], ids=["exact", "paper", "attested"])
+def test_the_honest_owner_of_a_provable_key_is_accepted_too(provable, rule):
+    outcome = correctness(provable, 1, rule)
+    assert not outcome.broken, outcome.judgement.refused
+    assert outcome.judgement.match_count >= 95
 
 
 def test_the_games_notice_a_mark_that_does_not_take_and_one_that_ruins_the_model(world):
@@ -336,7 +360,9 @@ def test_a_constant_model_has_no_mark_and_no_use(world):
     assert not outcome.judgement.accepted
 
 
-def test_cheap_fine_tuning_keeps_the_mark(world):
+@pytest.mark.parametrize("scheme", ["world", "provable"])
+def test_cheap_fine_tuning_keeps_the_mark(scheme, request):
+    world = request.getfixturevalue(scheme)
     outcome = unremovability(world, FineTunes(world, 4), 4, work_share=QUARTER)
     assert outcome.lost_because == (ACCEPTED,)
     assert 0 < outcome.work <= outcome.training_work / 4
@@ -433,105 +459,160 @@ class Forger:
         return seen.marked, self._forge(seen.verification_key)
 
 
-OWN = new_key(99)
+@cache
+def own_key_like(scheme):
+    return new_key(99) if scheme == "world" else provable_key(99)
 
 
-def own_triggers_under_the_owners_vk(vk):
-    return replace(OWN, verification_key=vk)
+SCHEMES = ["world", "provable"]  # fixtures; salted commitments, and linear ones
 
 
-def own_key(vk):
-    return OWN
+def own_triggers_under_the_owners_vk(vk, own):
+    return replace(own, verification_key=vk)
 
 
-def owners_transcript_in_his_name(vk):
+def own_key(vk, own):
+    return own
+
+
+def owners_transcript_in_his_name(vk, own):
     transcript = replace(vk.transcript, owner=THIEF.owner)
-    return replace(OWN, verification_key=VerificationKey(transcript, THIEF.sign(transcript.root)))
+    return replace(own, verification_key=VerificationKey(transcript, THIEF.sign(transcript.root)))
 
 
-def owners_transcript_with_his_signature(vk):
-    return replace(OWN, verification_key=VerificationKey(vk.transcript, THIEF.sign(vk.transcript.root)))
+def owners_transcript_with_his_signature(vk, own):
+    return replace(own, verification_key=VerificationKey(vk.transcript, THIEF.sign(vk.transcript.root)))
 
 
-def one_secret_of_zeros(vk):
-    secrets = {ONLY_SET: (bytes(32), *OWN.secrets[ONLY_SET][1:])}
-    return replace(OWN, verification_key=vk, secrets=secrets)
+def one_opening_of_zeros(vk, own):
+    secrets = {ONLY_SET: (bytes(32), *own.secrets[ONLY_SET][1:])}
+    randomness = own.randomness
+    if randomness is not None:
+        first, *others = randomness[ONLY_SET]
+        randomness = {ONLY_SET: (bytes(len(first)), *others)}
+    return replace(own, verification_key=vk, secrets=secrets, randomness=randomness)
 
 
-def no_triggers_at_all(vk):
-    return MarkingKey(vk, {}, {})
+def no_triggers_at_all(vk, own):
+    return MarkingKey(vk, {}, {}, None, None if own.randomness is None else {})
 
 
-def labels_of_his_choice(vk):
-    return replace(OWN, verification_key=vk, chosen_labels={ONLY_SET: (0,) * 100})
+def labels_of_his_choice(vk, own):
+    return replace(own, verification_key=vk, chosen_labels={ONLY_SET: (0,) * 100})
 
 
-def own_transcript_that_remembers_the_owners_root(vk):
+def openings_of_the_other_scheme(vk, own):
+    """Salts where commitments are linear; where they are salted, randomness that nobody asked for."""
+    other = None if own.randomness is not None else {ONLY_SET: (bytes(RANDOM_BYTES),) * 100}
+    return replace(own, verification_key=vk, randomness=other)
+
+
+def own_transcript_that_remembers_the_owners_root(vk, own):
     """A frozen value keeps its root once it is computed; this one was told another's."""
-    transcript = replace(OWN.transcript)
+    transcript = replace(own.transcript)
     vars(transcript)["root"] = vk.transcript.root
-    return replace(OWN, verification_key=VerificationKey(transcript, vk.signature))
+    return replace(own, verification_key=VerificationKey(transcript, vk.signature))
 
 
-@pytest.mark.parametrize(
-    ("forge", "step"),
-    [
-        (own_triggers_under_the_owners_vk, "step 2"),
-        (own_key, "step 1"),
-        (owners_transcript_in_his_name, "step 1"),
-        (owners_transcript_with_his_signature, "step 2"),
-        (one_secret_of_zeros, "step 2"),
-        (no_triggers_at_all, "step 2"),
-        (labels_of_his_choice, "step 2"),
-        (own_transcript_that_remembers_the_owners_root, "step 1"),
-    ],
-)
+FORGERIES = {
+    own_triggers_under_the_owners_vk: "step 2",
+    own_key: "step 1",
+    owners_transcript_in_his_name: "step 1",
+    owners_transcript_with_his_signature: "step 2",
+    one_opening_of_zeros: "step 2",
+    no_triggers_at_all: "step 2",
+    labels_of_his_choice: "step 2",
+    openings_of_the_other_scheme: "step 2",
+    own_transcript_that_remembers_the_owners_root: "step 1",
+}
+
+
+@pytest.mark.parametrize(("forge", "step"), FORGERIES.items())
 @pytest.mark.parametrize("rule", [exact_rule, ATTESTED], ids=["exact", "paper"])
-def test_nobody_opens_the_owners_commitments_otherwise(world, forge, step, rule):
-    outcome = unforgeability(world, Forger(forge), 5, rule)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_nobody_opens_the_owners_commitments_otherwise(forge, step, rule, scheme, request):
+    forger = Forger(partial(forge, own=own_key_like(scheme)))
+    outcome = unforgeability(request.getfixturevalue(scheme), forger, 5, rule)
     assert outcome.lost_because == (NOT_ACCEPTED,)
     assert step in outcome.judgement.refused
 
 
 class KnowsAllTriggers:
-    """Suppose that he read every trigger out of the model: he still lacks the secrets."""
+    """Suppose that he read every trigger out of the model: he still lacks what opens the commitments."""
 
-    def __init__(self, triggers):
-        self._triggers = triggers
+    def __init__(self, triggers, size=None):
+        self._triggers, self._size = triggers, size
 
     def forge(self, seen):
-        guessed = {ONLY_SET: tuple(np.random.default_rng(1).bytes(32) for _ in range(100))}
-        return seen.marked, MarkingKey(seen.verification_key, guessed, self._triggers)
+        draws = np.random.default_rng(1)
+        guessed = {ONLY_SET: tuple(draws.bytes(32) for _ in range(100))}
+        random = None
+        if self._size is not None:
+            random = {ONLY_SET: tuple(draws.bytes(self._size) for _ in range(100))}
+        return seen.marked, MarkingKey(seen.verification_key, guessed, self._triggers, randomness=random)
 
 
-def test_who_knows_the_triggers_does_not_open_them(world):
-    triggers = world.keygen(5).triggers
-    outcome = unforgeability(world, KnowsAllTriggers(triggers), 5)
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_who_knows_the_triggers_does_not_open_them(scheme, request):
+    world = request.getfixturevalue(scheme)
+    adversary = KnowsAllTriggers(world.keygen(5).triggers, RANDOM_BYTES if scheme == "provable" else None)
+    outcome = unforgeability(world, adversary, 5)
     assert "step 2" in outcome.judgement.refused
+    assert "do not open its commitment" in outcome.judgement.refused
+
+
+def key_of_sets(vk, sets):
+    """A key of opened sets, as they stand in ``Seen``."""
+    return MarkingKey(
+        vk,
+        {set_id: shown.secrets for set_id, shown in sets.items()},
+        {set_id: shown.triggers for set_id, shown in sets.items()},
+        None,
+        None
+        if any(shown.randomness is None for shown in sets.values())
+        else {set_id: shown.randomness for set_id, shown in sets.items()},
+    )
 
 
 class SwapsSets:
     """One of two sets was opened in an earlier dispute; he shows it for both, or in the other's place."""
 
-    def __init__(self, both):
-        self._both = both
+    def __init__(self, own, both):
+        self._own, self._both = own, both
 
     def forge(self, seen):
         ((_, shown),) = seen.opened.items()
-        first, second = SetId(0, 0), SetId(0, 1)
-        own = (OWN.secrets[ONLY_SET], OWN.triggers[ONLY_SET])
-        other = (shown.secrets, shown.triggers) if self._both else own
-        secrets = {first: other[0], second: shown.secrets}
-        triggers = {first: other[1], second: shown.triggers}
-        return seen.marked, MarkingKey(seen.verification_key, secrets, triggers)
+        randomness = None if self._own.randomness is None else self._own.randomness[ONLY_SET]
+        own = OpenedSet(self._own.triggers[ONLY_SET], self._own.secrets[ONLY_SET], randomness)
+        sets = {SetId(0, 0): shown if self._both else own, SetId(0, 1): shown}
+        return seen.marked, key_of_sets(seen.verification_key, sets)
+
+
+class ShowsWhatWasOpened:
+    def forge(self, seen):
+        return seen.marked, key_of_sets(seen.verification_key, dict(seen.opened))
+
+
+TWO_SETS = {"world": partial(new_key, sets=2), "provable": cache(partial(provable_key, sets=2))}
 
 
 @pytest.mark.parametrize("both", [True, False])
 @pytest.mark.parametrize("rule", [exact_rule, ATTESTED], ids=["exact", "paper"])
-def test_an_opened_set_does_not_stand_for_another(world, both, rule):
-    two = replace(world, keygen=lambda seed: new_key(seed, sets=2))
-    outcome = unforgeability(two, SwapsSets(both), 5, rule, opened=[SetId(0, 0)])
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_an_opened_set_does_not_stand_for_another(world, both, rule, scheme):
+    two = replace(world, keygen=TWO_SETS[scheme])
+    swaps = SwapsSets(own_key_like(scheme), both)
+    outcome = unforgeability(two, swaps, 5, rule, opened=[SetId(0, 0)])
     assert "step 2" in outcome.judgement.refused
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_with_every_set_opened_the_adversary_has_all_that_the_owner_has(world, scheme):
+    """Nothing is kept back from him that an opening tells: one set more, and he would have won above."""
+    two = replace(world, keygen=TWO_SETS[scheme])
+    assert unforgeability(two, ShowsWhatWasOpened(), 5, opened=[SetId(0, 0), SetId(0, 1)]).broken
+    one = unforgeability(two, ShowsWhatWasOpened(), 5, opened=[SetId(0, 0)])
+    assert one.lost_because == (NOT_ACCEPTED,)
 
 
 def test_the_owner_himself_opens_them(world):

@@ -110,7 +110,7 @@ def _read_again(key: VerificationKey) -> VerificationKey:
 
 def _own(key: MarkingKey) -> MarkingKey:
     published = _read_again(key.verification_key)
-    return MarkingKey(published, dict(key.secrets), dict(key.triggers), key.chosen_labels)
+    return MarkingKey(published, dict(key.secrets), dict(key.triggers), key.chosen_labels, key.randomness)
 
 
 class _Suspect:

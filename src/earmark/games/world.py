@@ -158,10 +158,13 @@ class OpenedSet:
     Attributes:
         triggers: Its triggers.
         secrets: The secret of each.
+        randomness: What opens each linear commitment; None where commitments are salted, for their salts
+            come from the secrets.
     """
 
     triggers: tuple[Trigger, ...]
     secrets: tuple[bytes, ...]
+    randomness: tuple[bytes, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -193,5 +196,12 @@ def seen_by_adversary(
         opened: Sets that the owner opened.
     """
     key = made.key
-    shown = {set_id: OpenedSet(key.triggers[set_id], key.secrets[set_id]) for set_id in opened}
+    shown = {
+        set_id: OpenedSet(
+            key.triggers[set_id],
+            key.secrets[set_id],
+            None if key.randomness is None else key.randomness[set_id],
+        )
+        for set_id in opened
+    }
     return Seen(made.marked, key.verification_key, world.oracle(budget), shown)
