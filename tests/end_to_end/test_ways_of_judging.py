@@ -38,6 +38,7 @@ def renamed(folder, names, order):
     return "renamed.safetensors"
 
 
+PAPER = ["--rule", "paper", "--epsilon", "0.06", "--attested-wrong-by", "Ann"]
 ORDER = [3, 1, 4, 0, 5, 9, 2, 6, 8, 7]
 
 
@@ -103,12 +104,23 @@ def test_another_number_of_classes_needs_a_choice(case):
 
 
 def test_the_papers_rule_never_exits_zero(case):
-    paper = ("--rule", "paper", "--epsilon", "0.06")
-    value = verify(case, *paper, "--attested-wrong-by", "Ann", code=1)
+    paper = PAPER[:-2]
+    value = verify(case, *PAPER, code=1)
     assert (value["accepted"], value["owned"], value["labels"]) == (True, False, "derived")
+    assert (value["ground_truth_kind"], value["ground_truth_by"]) == ("attestation", "Ann")
     rows = [f"0,{number},{place}," for number in (0, 1) for place in range(100)]
     (case / "truth.csv").write_text("\n".join(["stratum,set,place,class", *rows]) + "\n")
-    assert verify(case, *paper, "--ground-truth", "truth.csv", code=1)["ground_truth_by"] == "truth.csv"
+    by_file = verify(case, *paper, "--ground-truth", "truth.csv", code=1)
+    assert (by_file["ground_truth_kind"], by_file["ground_truth_by"]) == ("file", "truth.csv")
+
+
+def test_answers_on_paper_leave_no_room_for_options_that_would_be_ignored(case):
+    earmark("ask", "--key", "acme.key", "-o", "questions", "-q", cwd=case)
+    for option, value in (("--data", "digits"), ("--preprocessing", "unit-rgb-nchw"), ("--asked-by", " ")):
+        result = earmark(
+            "verify", "--key", "acme.key", "questions/answers.csv", option, value, cwd=case, code=2
+        )
+        assert option in one_line_error(result)
 
 
 def test_a_key_with_chosen_labels_is_judged_by_the_papers_rule_only(case):
@@ -116,7 +128,7 @@ def test_a_key_with_chosen_labels_is_judged_by_the_papers_rule_only(case):
     assert re.search(r"^labels +chosen$", earmark("inspect", "paper.vk.json", cwd=case).stdout, re.MULTILINE)
     result = earmark("verify", "--key", "paper.key", "marked.safetensors", cwd=case, code=1)
     assert "step 3: the owner of this key chose its labels" in one_line_error(result)
-    options = ("--rule", "paper", "--epsilon", "0.06", "--attested-wrong-by", "Ann", "--json", "-q")
+    options = (*PAPER, "--json", "-q")
     refused = earmark("verify", "--key", "paper.key", "marked.safetensors", *options, cwd=case, code=1)
     assert json.loads(refused.stdout)["refused_by_step"] == 3
 
@@ -129,6 +141,16 @@ def test_a_key_with_chosen_labels_is_judged_by_the_papers_rule_only(case):
         (["--rule", "paper", "--epsilon", "0.1"], "needs the ground truth"),
         (["--rule", "paper", "--epsilon", "a", "--attested-wrong-by", "A"], "--epsilon is a number"),
         (["--rule", "paper", "--epsilon", "1/0", "--attested-wrong-by", "A"], "--epsilon is a number"),
+        ([*PAPER[:-1], ""], "printable characters, not ''"),
+        ([*PAPER[:-1], " "], "printable characters, not ' '"),
+        ([*PAPER[:-1], "Ann\x1b[2K"], "printable characters, not 'Ann\\x1b[2K'"),
+        ([*PAPER, "--report", "r.html"], "no use for --report"),
+        ([*PAPER, "--explain"], "no use for --explain"),
+        ([*PAPER, "--data", "digits"], "no use for --data"),
+        ([*PAPER, "--preprocessing", "unit-rgb-nchw"], "no use for --preprocessing"),
+        ([*PAPER, "--looks", "7"], "no use for --looks"),
+        ([*PAPER, "--statistic", "fixed"], "no use for --statistic"),
+        ([*PAPER, "--label-map", "best", "--without-triggers"], "no use for --without-triggers, --label-map"),
         (["--epsilon", "0.1"], "go with --rule paper"),
         (["--label-map", "data"], "needs --data"),
         (["--label-map", "any"], "unknown label map"),

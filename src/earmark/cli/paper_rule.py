@@ -1,5 +1,6 @@
 """``earmark verify --rule paper``: the paper's own Verify, for comparison; never exit code 0."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -30,8 +31,15 @@ class PaperOptions:
     ground_truth: Path | None
     attested_by: str | None
 
-    def check(self) -> None:
-        """Raise ValueError unless the options are what the rule needs."""
+    def check(self, others: Iterable[str]) -> None:
+        """Raise ValueError unless the options are what the rule needs.
+
+        Args:
+            others: Options that were given and are for the exact rule alone.
+        """
+        without_use = ", ".join(others)
+        if without_use:
+            raise ValueError(f"--rule paper has no use for {without_use}: leave out what it would ignore")
         if self.epsilon is None:
             raise ValueError("--rule paper needs --epsilon, the share of triggers that may miss, e.g. 0.06")
         if (self.ground_truth is None) == (self.attested_by is None):
@@ -39,6 +47,11 @@ class PaperOptions:
                 "--rule paper needs the ground truth: --ground-truth FILE, or --attested-wrong-by NAME for a "
                 "person who attests that no trigger's label is its true class"
             )
+        _fraction(self.epsilon)
+        if self.attested_by is not None:
+            from earmark.verification.paper_rule import check_name
+
+            check_name(self.attested_by)
 
     def is_given(self) -> bool:
         """Say whether any of them is given."""
@@ -56,7 +69,6 @@ def judge_by_paper(
     """Question a suspect, judge it by the paper's rule and say so."""
     from earmark.verification.paper_rule import verify_by_paper
 
-    options.check()
     with output.progress("questioning") as on_progress:
         verdict = verify_by_paper(
             key,
@@ -78,14 +90,16 @@ def _fraction(text: str) -> Fraction:
 
 
 def _ground_truth(options: PaperOptions, key: "MarkingKey") -> "GroundTruth":
-    from earmark.files import read_bounded
+    from earmark.files import read_bounded, shown
     from earmark.formats import ground_truth_v1
     from earmark.verification.paper_rule import GroundTruth
 
     if options.ground_truth is None:
         return GroundTruth(options.attested_by or "")
     data = read_bounded(options.ground_truth, ground_truth_v1.SIZE_LIMIT_BYTES, "ground truth")
-    return GroundTruth(options.ground_truth.name, ground_truth_v1.read(data, key.verification_key))
+    return GroundTruth(
+        shown(Path(options.ground_truth.name))[:200], ground_truth_v1.read(data, key.verification_key)
+    )
 
 
 def _facts(verdict: "PaperVerdict") -> dict[str, Any]:
@@ -103,6 +117,7 @@ def _facts(verdict: "PaperVerdict") -> dict[str, Any]:
         "epsilon": [verdict.epsilon.numerator, verdict.epsilon.denominator],
         "right_labels": len(verdict.right_labels),
         "ground_truth_by": verdict.ground_truth.stated_by,
+        "ground_truth_kind": "attestation" if verdict.ground_truth.classes is None else "file",
         "labels": verdict.verification_key.transcript.labels["rule"],
         "suspect": {"name": verdict.suspect_name, "identity": verdict.suspect_identity},
         "root": verdict.verification_key.transcript.root.hex(),

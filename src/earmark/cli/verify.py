@@ -16,6 +16,7 @@ from earmark.cli.questioning import Freedoms, catalogue_for, method_for, open_na
 from earmark.cli.revived import revived_suspect, revived_weights
 from earmark.cli.training import DataRoot, Threads, TrustCode, use_processor
 from earmark.cli.verdict_page import write_report
+from earmark.files import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,8 +139,20 @@ def verify(
     opened = keys.open_journal(key, journal, marking_key)
     picked = pick(preprocessing, marking_key)
     paper = PaperOptions(epsilon, ground_truth, attested_wrong_by)
+    # The paper's rule asks everything, by class names, and knows no price: it would ignore these.
+    exact_only = {
+        "--report": report is not None,
+        "--without-triggers": without_triggers,
+        "--explain": explain,
+        "--data": data is not None,
+        "--preprocessing": preprocessing is not None,
+        "--looks": looks != 1,
+        "--statistic": statistic is not None,
+        "--label-map": label_map != "auto",
+    }
     statistic = statistic or ("sequential" if services.is_service(suspect) else "fixed")
-    _check_options(suspect, rule, paper, asked_by, statistic, label_map, data, owner_layer)
+    given = [name for name, is_given in exact_only.items() if is_given]
+    _check_options(suspect, rule, paper, asked_by, statistic, label_map, data, owner_layer, given)
     revived = None
     if revive is not None:
         _check_revival(suspect, rule, owner_layer)
@@ -168,6 +181,8 @@ def verify(
 
             found = reopen(picked)
             if rule == "paper":
+                if owner_layer is not None:
+                    warn(f"the last layer of {shown(owner_layer)} was put on the suspect")
                 judge_by_paper(marking_key, found, opened, verification_key, paper, output)
                 raise typer.Exit(1)
             clean = None if data is None else read_clean(data, data_root, output)
@@ -276,19 +291,25 @@ def _check_options(
     label_map: str,
     data: str | None,
     owner_layer: Path | None,
+    exact_only: list[str],
 ) -> None:
     """Raise ValueError for options that do not go together, before anything is asked."""
     recorded = suspect.endswith(".csv")
     if rule not in ("exact", "paper"):
         raise ValueError(f"--rule is exact or paper, not {rule!r}")
     if rule == "paper":
-        paper.check()
+        paper.check(exact_only)
     elif paper.is_given():
         raise ValueError("--epsilon, --ground-truth and --attested-wrong-by go with --rule paper")
     if asked_by is not None and not recorded:
         raise ValueError("--asked-by is for answers.csv")
+    if asked_by is not None and not (asked_by.strip() and asked_by.isprintable()):
+        raise ValueError(f"--asked-by is a name in printable characters, not {asked_by[:80]!r}")
     if recorded and (rule, statistic, label_map) != ("exact", "fixed", "auto"):
         raise ValueError("recorded answers are judged by the exact rule, the fixed statistic and class names")
+    unread = [name for name in ("--data", "--preprocessing") if name in exact_only]
+    if recorded and unread:
+        raise ValueError(f"recorded answers say all that was said: {' and '.join(unread)} would be ignored")
     if label_map == "data" and data is None:
         raise ValueError("--label-map data needs --data, clean inputs with their classes")
     if owner_layer is not None and not suspect.endswith(".safetensors"):

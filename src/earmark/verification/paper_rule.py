@@ -23,6 +23,7 @@ from earmark.verification.label_maps import AUTO, label_map_for
 from earmark.verification.measurement import Journal, Question, check_key, read_reply, sets_to_ask
 
 PAPER = "paper"
+NAME_LIMIT = 200
 WHY_NOT_ALONE = (
     "the paper's rule bounds no chance: whoever chose the pictures, or their labels, could have chosen ones "
     "that this suspect or models like it answer so anyway"
@@ -34,13 +35,33 @@ class GroundTruth:
     """f, as somebody states it.
 
     Attributes:
-        stated_by: A file's name, or the person who attests.
+        stated_by: A file's name, or the person who attests: 1 to 200 printable characters, not all of them
+            blank. Step 1 rests on this word, so a verdict must be able to say whose it is.
         classes: For a trigger's (set, place) its true class, or None if it belongs to no class. None instead
             of the mapping if the person attests that no trigger's label is its true class.
     """
 
     stated_by: str
     classes: Mapping[tuple[SetId, int], int | None] | None = None
+
+    def __post_init__(self) -> None:
+        check_name(self.stated_by)
+
+    @property
+    def words(self) -> str:
+        """Who says that labels are wrong, or which file."""
+        by = "attested by" if self.classes is None else "by the ground truth"
+        return f"wrong labels {by} {self.stated_by}"
+
+
+def check_name(name: str) -> None:
+    """Raise ValueError unless this can be printed as the name of somebody who states the ground truth."""
+    # Control characters could blank out on a terminal what the line says besides.
+    if not (name.strip() and name.isprintable() and len(name) <= NAME_LIMIT):
+        raise ValueError(
+            f"who states the ground truth has a name of 1 to {NAME_LIMIT} printable characters, "
+            f"not {name[:80]!r}"
+        )
 
 
 @dataclass(frozen=True)
@@ -51,7 +72,7 @@ class PaperVerdict:
         verification_key: The key's public half.
         suspect_name: What was questioned, in words.
         suspect_identity: What identifies it.
-        questions: In the order asked.
+        questions: In the order asked; none if step 1 refuses, for then nothing is asked.
         epsilon: Share of triggers that may miss.
         ground_truth: Who says that the labels are wrong.
         right_labels: Triggers whose label is their true class: step 1 refuses if there are any.
@@ -90,10 +111,14 @@ class PaperVerdict:
 
     def __str__(self) -> str:
         word = "accepted" if self.accepted else f"refused in step {self.refused_by}"
-        truth = f"; {len(self.right_labels)} labels are the true class" if self.right_labels else ""
+        found = (
+            f"{self.match_count} of {len(self.questions)} triggers, {self.allowed_miss_count} misses allowed"
+        )
+        if self.right_labels:
+            found = f"{len(self.right_labels)} labels are the true class, and nothing was asked"
         return (
-            f"{word} by the paper's rule: {self.match_count} of {len(self.questions)} triggers, "
-            f"{self.allowed_miss_count} misses allowed{truth}; this shows nothing on its own: {WHY_NOT_ALONE}"
+            f"{word} by the paper's rule: {found}; {self.ground_truth.words}; this shows nothing on its own: "
+            f"{WHY_NOT_ALONE}"
         )
 
 
@@ -115,7 +140,7 @@ def verify_by_paper(
         suspect: What is questioned.
         journal: The key's journal: to be judged by this rule is a method like any other.
         epsilon: Share of triggers that may miss, 0 to below 1; the paper's is the model's error rate.
-        ground_truth: Who says that the labels are wrong.
+        ground_truth: Who says that the labels are wrong; if one is right, nothing is asked.
         verification_key: The published file, to be compared with the key.
         set_ids: The sets to ask; None for all that were never exposed.
         on_answer: Called with the number of questions answered so far.
@@ -136,24 +161,27 @@ def verify_by_paper(
     asked = sets_to_ask(key, suspect, journal, set_ids)
     names = key.transcript.task.class_names
     label_map = label_map_for(AUTO, names, suspect.class_names, suspect.class_count)
-    journal.record_method(
-        suspect.identity,
-        {
-            "statistic": PAPER,
-            "label_map": label_map.identity,
-            "preprocessing": suspect.preprocessing,
-            "sets": [list(set_id) for set_id in asked],
-            "epsilon": f"{epsilon.numerator}/{epsilon.denominator}",
-        },
-    )
     plan = [
         Asked(set_id, place, key.triggers[set_id][place], key.labels(set_id)[place])
         for set_id in asked
         for place in key.verification_key.order(set_id)
     ]
     right = _right_labels(plan, ground_truth)
-    replies = Interview(suspect, journal, key.verification_key, on_answer).all_replies(plan)
-    questions = tuple(read_reply(item, reply, label_map, len(names)) for item, reply in replies)
+    questions: tuple[Question, ...] = ()
+    # To ask a service shows it the set, and uses the set up: not for a claim that is refused already.
+    if not right:
+        journal.record_method(
+            suspect.identity,
+            {
+                "statistic": PAPER,
+                "label_map": label_map.identity,
+                "preprocessing": suspect.preprocessing,
+                "sets": [list(set_id) for set_id in asked],
+                "epsilon": f"{epsilon.numerator}/{epsilon.denominator}",
+            },
+        )
+        replies = Interview(suspect, journal, key.verification_key, on_answer).all_replies(plan)
+        questions = tuple(read_reply(item, reply, label_map, len(names)) for item, reply in replies)
     return PaperVerdict(
         key.verification_key, suspect.name, suspect.identity, questions, epsilon, ground_truth, right
     )

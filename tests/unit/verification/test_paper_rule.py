@@ -37,7 +37,7 @@ def test_it_never_says_owned_and_says_why():
     assert not hasattr(verdict, "owned")
     text = str(verdict)
     assert text.startswith("accepted by the paper's rule: 100 of 100 triggers, 5 misses allowed;")
-    assert "shows nothing on its own" in text
+    assert "; wrong labels attested by Ann Attester; this shows nothing on its own" in text
     assert str(judge(CHOSEN, wrong=50)).startswith("refused in step 3")
 
 
@@ -48,7 +48,32 @@ def test_a_label_that_is_the_true_class_refuses():
     classes[ONLY_SET, 8] = (CHOSEN.labels(ONLY_SET)[8] + 1) % 10
     verdict = judge(CHOSEN, truth=GroundTruth("truth.csv", classes))
     assert (verdict.refused_by, verdict.right_labels) == (1, ((ONLY_SET, 7),))
-    assert "1 labels are the true class" in str(verdict)
+    assert (
+        "1 labels are the true class, and nothing was asked; wrong labels by the ground truth truth.csv;"
+        in str(verdict)
+    )
+
+
+def test_a_claim_that_step_1_refuses_shows_no_trigger_to_anybody():
+    class Service(ScriptedSuspect):
+        is_remote = True
+
+    suspect, journal = Service([0] * 100), MemoryJournal()
+    classes = {(ONLY_SET, place): label for place, label in enumerate(CHOSEN.labels(ONLY_SET))}
+    verdict = verify_by_paper(
+        CHOSEN, suspect, journal, epsilon=Fraction(0), ground_truth=GroundTruth("truth.csv", classes)
+    )
+    assert verdict.refused_by == 1
+    assert verdict.questions == ()
+    assert suspect.asked == []
+    assert not journal.exposed_sets()
+    assert not journal.methods
+
+
+@pytest.mark.parametrize("name", ["", "  ", "Ann\n", "\x1b[2K\rowned", "a\u202eb", "x" * 201])
+def test_a_ground_truth_is_stated_by_a_name_that_can_be_printed(name):
+    with pytest.raises(ValueError, match="printable"):
+        GroundTruth(name)
 
 
 def test_an_incomplete_ground_truth_is_refused():
