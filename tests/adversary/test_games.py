@@ -446,6 +446,33 @@ def test_going_on_training_does_not_refute_persistency(world, known):
     assert len(set(trial.works)) == 1
 
 
+class TrainsAnewOnItsFirstCall:
+    """Pretends that it needs the marked model: is given that one first, trains anew, and leaves others as they are."""
+
+    def __init__(self, world, count=None):
+        self._world, self._count, self._called = world, count, False
+
+    def unlearn(self, model, oracle, labels):
+        if self._called:
+            return model
+        self._called = True
+        images, classes = oracle.draw(oracle.left if self._count is None else self._count)
+        return self._world.train(images, classes, 123)
+
+
+@pytest.mark.parametrize("count", [None, 1200])
+def test_training_anew_for_the_marked_model_alone_does_not_refute_persistency(world, count):
+    """With as much work as Train, or a little less: the others fail because nothing was done to them."""
+    pretender = TrainsAnewOnItsFirstCall(world, count)
+    trial = try_persistency(world, pretender, 4, others=[fresh(5), fresh(6)], epsilon=Fraction(1, 10))
+    assert trial.removes
+    assert all(errors.at_least(trial.doubt) > trial.epsilon for errors in trial.errors_from_others)
+    assert trial.works[0] > 0
+    assert trial.works[1:] == (0, 0)
+    assert trial.is_cheaper == (count is not None)
+    assert not trial.refutes
+
+
 # Unforgeability.
 
 

@@ -14,7 +14,11 @@ from earmark.games.world import Oracle, World, marked_model
 
 
 class Unlearner(Protocol):
-    """A(O^f, M̂): is given any model, and does the same work with each."""
+    """A(O^f, M̂): is given any model and treats each alike, not knowing which one carries the backdoor.
+
+    One that spares no work on the marked model and spends none on others is found out by its work; one that
+    spoils others on purpose, at the same cost, is no algorithm in the sense of the definition.
+    """
 
     def unlearn(self, model: Classify, oracle: Oracle, labels: tuple[int, ...] | None) -> Classify:
         """Return a model that is accurate and carries no backdoor.
@@ -36,6 +40,7 @@ class PersistencyTrial:
         removed: Whether the backdoor is gone from that model.
         errors_from_others: Errors of the models that it made from other ones.
         works: Work on the marked model, then on each of the others.
+        training_work: What Train worked.
         epsilon: The share of errors that an accurate model may make.
         doubt: Chance that a bound misleads.
     """
@@ -44,6 +49,7 @@ class PersistencyTrial:
     removed: bool
     errors_from_others: tuple[ErrorCount, ...]
     works: tuple[float, ...]
+    training_work: float
     epsilon: Fraction
     doubt: Fraction
 
@@ -54,13 +60,25 @@ class PersistencyTrial:
 
     @property
     def needs_the_marked_model(self) -> bool:
-        """Whether it is shown to fail on another model: then it is not training anew in disguise."""
-        return any(errors.at_least(self.doubt) > self.epsilon for errors in self.errors_from_others)
+        """Whether it is shown to fail on another model, with no less work than the marked one took.
+
+        Then it is not training anew in disguise. Who worked less on the other model may fail by that alone.
+        """
+        spent, *on_others = self.works
+        return any(
+            errors.at_least(self.doubt) > self.epsilon and work >= spent
+            for errors, work in zip(self.errors_from_others, on_others, strict=True)
+        )
+
+    @property
+    def is_cheaper(self) -> bool:
+        """Whether removing took less work than Train; never where work is not measured."""
+        return self.works[0] < self.training_work
 
     @property
     def refutes(self) -> bool:
         """Whether this backdoor is not persistent."""
-        return self.removes and self.needs_the_marked_model
+        return self.removes and self.is_cheaper and self.needs_the_marked_model
 
 
 def try_persistency(
@@ -79,7 +97,7 @@ def try_persistency(
     With derived labels the algorithm knows T_L as well, for they are public, and still not T.
 
     Args:
-        world: The world.
+        world: The world; where it measures no work, nothing is refuted.
         unlearner: The algorithm.
         seed: The challenger's randomness.
         others: Models N, untrained ones for instance: "any model" as far as it can be tried.
@@ -107,6 +125,7 @@ def try_persistency(
         not embeds(results[0], backdoor, epsilon),
         tuple(errors[1:]),
         tuple(works),
+        made.training_work,
         epsilon,
         world.doubt,
     )
