@@ -22,8 +22,11 @@ from adversary.forger import (
     shown_in_small,
     with_transcript,
 )
+from earmark.errors import JournalError, VerificationError
+from earmark.formats.answers_v1 import question_names, questions_id
+from earmark.formats.answers_v1 import read as read_answers
 from earmark.formats.journal_v1 import Journal
-from earmark.keys import derive_labels
+from earmark.keys import VerificationKey, derive_labels
 from earmark.statistics import (
     EProcess,
     Penalty,
@@ -33,9 +36,20 @@ from earmark.statistics import (
     match_tail,
 )
 from earmark.suspects import Miss
+from earmark.suspects.recorded import RecordedSuspect
 from earmark.triggers.image import IMAGE
-from earmark.verification import FIXED, SEQUENTIAL, SPLIT, Measurement, Method, Question, measure, verify
-from small import ONLY_SET, MemoryJournal, ScriptedSuspect
+from earmark.verification import (
+    FIXED,
+    SEQUENTIAL,
+    SPLIT,
+    Measurement,
+    Method,
+    Question,
+    evidence_needed,
+    measure,
+    verify,
+)
+from small import DIGITS, ONLY_SET, MemoryJournal, ScriptedSuspect
 
 TENTH = Fraction(1, 10)
 BITS = 10
@@ -76,7 +90,10 @@ def test_four_forgers_grind_a_thousand_roots_each_and_win_as_often_as_the_union_
     forged = with_transcript(key, nonce=nonces[counts.index(max(counts))])
     verdict = verify(measure(forged, constant(3, QUESTIONS), MemoryJournal()))
     assert verdict.measurement.match_count == max(counts)
-    assert is_owned(verdict.tail, (), BITS)
+    assert shown_in_small(verdict, BITS)  # had the verdict not paid for what it says it pays
+    paid = {penalty.name: penalty for penalty in verdict.penalties}
+    assert paid["grinding"].alternatives == 2**80
+    assert not is_owned(verdict.tail, (paid["grinding"],), BITS)
     assert not verdict.owned
 
 
@@ -92,7 +109,8 @@ def test_who_scans_thousands_of_suspects_finds_a_lucky_one_and_pays_for_looking(
     looking = (Penalty("looking", suspects, "suspects tried"),)
     assert not is_owned(verdict.tail, looking, BITS)
     paid = {penalty.name: penalty.alternatives for penalty in verdict.penalties}
-    assert paid["looking"] == 2**24
+    assert paid == {"grinding": 2**80, "looking": 2**24}
+    assert not shown_in_small(verdict, BITS, unpaid=("grinding",))  # looking alone is enough
     more = verify(measure(key, ScriptedSuspect(luckiest), MemoryJournal()), looks=2**30)
     assert {penalty.name: penalty.alternatives for penalty in more.penalties}["looking"] == 2**30
 
@@ -187,6 +205,73 @@ def test_one_process_over_all_restarts_is_what_the_journal_makes_of_ten_hasty_on
 def iterated(answers):
     left = iter(answers)
     return lambda inputs: [next(left) for _ in inputs]
+
+
+# In which order.
+
+
+def test_whoever_chooses_the_order_puts_the_lucky_ones_first(monkeypatch):
+    """A model that always says 3 matches about 51 of 512: asked first, they are more than a verdict needs."""
+    key, model = noise_key("reordering", 512), ScriptedSuspect(lambda inputs: [3] * len(inputs))
+    labels = key.labels(ONLY_SET)
+    lucky_first = tuple(sorted(range(512), key=lambda place: labels[place] != 3))
+
+    def judged():
+        measured = measure(key, model, MemoryJournal(), method=Method(SEQUENTIAL), stop_at=evidence_needed)
+        return verify(measured)
+
+    with monkeypatch.context() as without:
+        without.setattr(VerificationKey, "order", lambda self, set_id: lucky_first)
+        won = judged()
+    assert won.owned
+    assert won.measurement.match_count == won.measurement.question_count < labels.count(3)
+    lost = judged()
+    assert lost.measurement.question_count == 512
+    assert lost.measurement.match_count == labels.count(3)
+    assert not lost.owned
+    assert not is_owned(lost.tail, (), BITS)
+    # He cannot ask them in another order by keeping them in another order: the places are committed to.
+    moved = [key.triggers[ONLY_SET][place] for place in lucky_first]
+    with pytest.raises(VerificationError, match="step 2"):
+        measure(replace(key, triggers={ONLY_SET: tuple(moved)}), model, MemoryJournal())
+
+
+def test_rows_of_recorded_answers_are_read_by_name_and_renumbered_once_at_most(new_journal):
+    """Whoever gives the answers other numbers makes nearly every one a match; the first table counts."""
+    key, journal = noise_key("renumbering", 100), new_journal(noise_key("renumbering", 100))
+    public, name = key.verification_key, questions_id(key.transcript.root, ONLY_SET)
+    journal.expose(ONLY_SET, "a shop", name, public.set_ids)
+    labels, names = expected_answers(key), question_names(name, 100)
+    said = np.random.default_rng(6).integers(0, 10, 100).tolist()  # what the suspect answered, in order
+
+    def table(answers, rows=range(100)):
+        lines = ["question,answer", *(f"{names[row]},{answers[row]}" for row in rows)]
+        return read_answers(("\n".join(lines) + "\n").encode(), public)
+
+    left = {label: said.count(label) for label in range(10)}
+    renumbered = []
+    for label in labels:  # the same hundred answers, each beside a question that it suits
+        suits = label if left[label] else max(left, key=left.__getitem__)
+        left[suits] -= 1
+        renumbered.append(suits)
+    assert sorted(renumbered) == sorted(said)
+
+    def judged(answers, **attested):
+        suspect = RecordedSuspect(answers.texts, DIGITS, "answers", f"answers:{name}")
+        return verify(measure(key, suspect, MemoryJournal()), recorded_by="answers.csv", **attested)
+
+    won = judged(table(renumbered), attested_by="Mallory")
+    assert won.measurement.match_count >= 69
+    assert won.owned  # of a table that nobody compares with the first one, on somebody's word
+    first = table(said)
+    journal.record_answers(name, first.digest)
+    assert not judged(first, attested_by="Mallory").owned
+    # Lines in another order, lucky ones on top, are the same table.
+    lucky_on_top = sorted(range(100), key=lambda row: said[row] != labels[row])
+    assert table(said, lucky_on_top) == first
+    journal.record_answers(name, table(said, lucky_on_top).digest)
+    with pytest.raises(JournalError, match="answers"):
+        journal.record_answers(name, table(renumbered).digest)
 
 
 # An API that answers otherwise the next time.
