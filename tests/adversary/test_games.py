@@ -218,6 +218,13 @@ class ReadsAnswers:
         return max(keys, key=lambda key: exact_rule(key, key.verification_key, seen.marked).match_count)
 
 
+class CommitsToTheTruth:
+    """Digits with their true class, which every good model gives."""
+
+    def claim(self, oracle, seen):
+        return claimed(*oracle.draw(400), chosen=True)
+
+
 @pytest.mark.parametrize(
     ("adversary", "late"),
     [
@@ -275,14 +282,11 @@ def test_pictures_of_no_class_win_by_the_papers_rule_though_the_key_comes_first(
 
 
 def test_step_1_refuses_labels_that_are_right(world):
-    class Honest:
-        def claim(self, oracle, seen):
-            return claimed(*oracle.draw(400), chosen=True)
-
-    outcome = non_trivial_ownership(world, Honest(), 2, CHECKED)
+    outcome = non_trivial_ownership(world, CommitsToTheTruth(), 2, CHECKED)
     assert not outcome.broken
     assert "step 1" in outcome.judgement.refused
-    assert non_trivial_ownership(world, Honest(), 2, ATTESTED).broken, "if nobody asks f, any model is his"
+    unasked = non_trivial_ownership(world, CommitsToTheTruth(), 2, ATTESTED)
+    assert unasked.broken, "if nobody asks f, any model is his"
 
 
 def reachable(value, found):

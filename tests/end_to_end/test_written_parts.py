@@ -14,7 +14,14 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize(
     "script",
-    ["readme_table.py", "attack_table.py", "opened_set_table.py", "proof_table.py", "robustness_table.py"],
+    [
+        "readme_table.py",
+        "attack_table.py",
+        "games_table.py",
+        "opened_set_table.py",
+        "proof_table.py",
+        "robustness_table.py",
+    ],
 )
 def test_a_part_is_what_its_script_writes(script):
     command = [sys.executable, str(ROOT / "benchmarks" / script), "--check"]
