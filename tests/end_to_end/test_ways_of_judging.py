@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import nn
 
+from earmark.data import load_data
 from earmark.models.weights import load_weights, save_weights
 from end_to_end.commands import earmark, one_line_error
 
@@ -62,6 +63,7 @@ def test_classes_in_another_order_are_found_by_every_map_but_the_order(case):
         value = verify(case, *options, suspect=suspect)
         assert value["owned"] is True
         assert value["suspect"]["label_map"] == name
+    assert "only if the data are the checker's own" in " ".join(value["warnings"])
     assert value["suspect"]["method_count"] == 4
     assert {"grinding", "looking", "methods"} == {penalty["name"] for penalty in value["penalties"]}
 
@@ -85,6 +87,39 @@ def with_new_layer(folder, class_count):
     names = tuple(f"other {number}" for number in range(class_count))
     save_weights(folder / "moved.safetensors", model.module, replace(model.description, class_names=names))
     return "moved.safetensors"
+
+
+def with_learned_layer(folder):
+    """The thief's way: the body stays, a new last layer learns the digits under other names in another order."""
+    model, data = load_weights(folder / "marked.safetensors"), load_data("digits").train
+    name, last = [(n, part) for n, part in model.module.named_modules() if isinstance(part, nn.Linear)][-1]
+    parent, _, child = name.rpartition(".")
+    seen = []
+    last.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0].detach()))
+    with torch.no_grad():
+        model.module.eval()(torch.from_numpy(model.description.preprocessing(data.images[:])))
+    torch.manual_seed(0)
+    new = nn.Linear(last.in_features, 10)
+    targets = torch.tensor([ORDER[label] for label in data.labels.tolist()])
+    optimiser = torch.optim.SGD(new.parameters(), lr=0.1, momentum=0.9)
+    for _ in range(200):
+        optimiser.zero_grad()
+        nn.functional.cross_entropy(new(seen[0]), targets).backward()
+        optimiser.step()
+    assert (new(seen[0]).argmax(1) == targets).float().mean() > 0.95, "a model that somebody would use"
+    setattr(model.module.get_submodule(parent), child, new)
+    names = tuple(f"sort {number}" for number in range(10))
+    save_weights(folder / "learned.safetensors", model.module, replace(model.description, class_names=names))
+    return "learned.safetensors"
+
+
+def test_a_new_last_layer_for_the_same_digits_under_other_names_is_owned_black_box(case):
+    """No name explains the outputs and no weight is the owner's layer; the answers say what they mean."""
+    suspect = with_learned_layer(case)
+    assert verify(case, suspect=suspect, code=1)["owned"] is False
+    value = verify(case, "--label-map", "split", suspect=suspect)
+    assert value["owned"] is True
+    assert value["suspect"]["label_map"] == "split"
 
 
 def test_a_replaced_layer_is_put_back_under_its_own_name_and_never_counts_alone(case):

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     from earmark.suspects import Suspect
     from earmark.verification import Method, Verdict
 
+# Data made to suit them read every answer as its label, and no arithmetic sees who brought them.
+OWN_DATA = (
+    "a label map from clean data costs nothing only if the data are the checker's own: whoever else brings "
+    "them can fit it to the labels"
+)
+
 
 def verify(
     suspect: Annotated[
@@ -233,7 +239,7 @@ def _prepared(
         return method, None
     if label_map == "data":
         words = f"the label map comes from {len(clean.labels)} clean test inputs of {clean.name}"
-        return method, CleanCheck(words, ())
+        return method, CleanCheck(words, (OWN_DATA,))
     again = None if is_service or name.startswith("hf:") or ".py:" in name else reopen
     return method, check_clean(found, again, catalogue_for(key), clean, output)
 
