@@ -2,19 +2,21 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from math import comb
 
 import numpy as np
 import pytest
 
 from earmark.claims.cut_and_choose import (
-    check_half,
+    LEAST_PAIRS,
     open_half,
     opened_places,
     pairs_needed,
     triggers_of,
     undetected,
 )
+from earmark.claims.cut_and_choose import check_half as check_half_of
 from earmark.errors import ClaimError, InvalidKeyError
 from earmark.keys import SetId
 from earmark.verification.paper_rule import GroundTruth
@@ -23,6 +25,8 @@ from small import chosen_key, new_key, small_key
 KEY = chosen_key()
 PUBLIC = KEY.verification_key
 PAIRS = open_half(KEY)
+# The key of these tests has a hundred pairs, whatever else is tried.
+check_half = partial(check_half_of, least_pairs=100)
 ATTESTED = GroundTruth("Dr. Roe")
 ONLY = SetId(0, 0)
 
@@ -43,6 +47,18 @@ def refused(pairs, step, truth=ATTESTED, key=PUBLIC):
     with pytest.raises(ClaimError) as caught:
         check_half(key, pairs, truth)
     assert caught.value.step == step, caught.value
+
+
+def test_too_few_pairs_are_refused_unless_the_checker_says_that_they_will_do():
+    """With a hundred pairs 74 bits are left, and hashing on costs nothing but time."""
+    assert LEAST_PAIRS == 190
+    with pytest.raises(ClaimError, match="190 are needed") as caught:
+        check_half_of(PUBLIC, PAIRS, ATTESTED)
+    assert caught.value.step == 1
+    with pytest.raises(ClaimError, match="101 are needed"):
+        check_half_of(PUBLIC, PAIRS, ATTESTED, least_pairs=101)
+    many = new_key(triggers=LEAST_PAIRS, choose_labels=lambda triggers: [1] * len(triggers))
+    assert check_half_of(many.verification_key, open_half(many), ATTESTED).opened_count == 95
 
 
 def test_half_is_opened_and_the_other_half_is_named():

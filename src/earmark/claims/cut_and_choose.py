@@ -22,6 +22,7 @@ from earmark.errors import ClaimError, EarmarkError, InvalidKeyError
 from earmark.keys import MarkingKey, SetId, VerificationKey
 from earmark.keys.labels import permutation
 from earmark.keys.pair import commit_label, label_salt
+from earmark.statistics import GRINDING_BITS, LOOKING_BITS, OWNED_BITS
 from earmark.triggers import Trigger, kind_named
 from earmark.verification.paper_rule import GroundTruth
 
@@ -176,10 +177,16 @@ def open_half(key: MarkingKey) -> tuple[OpenedPair, ...]:
     )
 
 
-def check_half(key: VerificationKey, pairs: Sequence[OpenedPair], truth: GroundTruth) -> HiddenHalf:
+LEAST_PAIRS = pairs_needed(OWNED_BITS + GRINDING_BITS + LOOKING_BITS, Fraction(1, 10))
+"""What ``check_half`` asks for: with fewer, hashing again and again costs a cheat nothing but time."""
+
+
+def check_half(
+    key: VerificationKey, pairs: Sequence[OpenedPair], truth: GroundTruth, *, least_pairs: int = LEAST_PAIRS
+) -> HiddenHalf:
     """Check an opened half.
 
-    1  it is the half that the hash of the transcript names
+    1  the key commits to enough pairs, and it is the half that the hash of the transcript names
     2  every trigger and every label was committed to at its place
     3  no label is its trigger's true class
 
@@ -187,6 +194,9 @@ def check_half(key: VerificationKey, pairs: Sequence[OpenedPair], truth: GroundT
         key: The public key file that the checker has.
         pairs: What the owner published.
         truth: The true class of every opened trigger, or who attests that no label is one.
+        least_pairs: How many pairs the key must commit to, both halves together: as from ``pairs_needed``.
+            The default fits the paper's rule with at most a tenth of misses. Whoever says fewer is content
+            with less, and asks ``HiddenHalf.undetected`` how much that is.
 
     Returns:
         What this shows of the hidden half.
@@ -195,7 +205,14 @@ def check_half(key: VerificationKey, pairs: Sequence[OpenedPair], truth: GroundT
         InvalidKeyError: The labels of the key were not chosen.
         ClaimError: A step refuses.
     """
-    if tuple((pair.set_id, pair.place) for pair in pairs) != opened_places(key):
+    named, count = opened_places(key), len(_places(key))
+    if count < least_pairs:
+        raise ClaimError(
+            1,
+            f"the key commits to {count} pairs, and {least_pairs} are needed: with few of them a cheat "
+            "finds by trying a transcript that hides what is wrong",
+        )
+    if tuple((pair.set_id, pair.place) for pair in pairs) != named:
         raise ClaimError(1, "the opened pairs are not the half that the hash of the transcript names")
     for pair in pairs:
         _check_opening(key, pair)
