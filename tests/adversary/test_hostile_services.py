@@ -15,12 +15,15 @@ import pytest
 
 pytest.importorskip("httpx2")
 
+import itertools
+
 from earmark.errors import BudgetError, SuspectError
 from earmark.formats.api_record_lines_v1 import read
 from earmark.formats.api_record_v1 import ApiRecord
 from earmark.formats.journal_v1 import Journal
 from earmark.suspects import Miss
 from earmark.suspects.http import Terms
+from earmark.suspects.http.pictures import input_digest
 from earmark.suspects.opening import open_suspect
 from earmark.verification import SEQUENTIAL, Method, evidence_needed, measure, verify
 from loopback import Rude, answer
@@ -92,6 +95,14 @@ STRANGE = {
     "a refusal": (answer({"error": "strange input"}, status=400), Miss.REFUSED),
     "no such page": (answer({}, status=404), Miss.REFUSED),
     "a status that is none": (b"HTTP/1.1 299 X\r\nContent-Length: 0\r\n\r\n", Miss.ERROR),
+    "an error of its own": (answer({"error": "cannot read it"}, status=500), Miss.ERROR),
+    "a packed body that is cut off": (
+        answer(
+            body=gzip.compress(b'[{"label": "7", "score": 1.0}]' + b" " * 99)[:-9],
+            headers=[("Content-Encoding", "gzip")],
+        ),
+        Miss.ERROR,
+    ),
     "a redirect": (answer({}, status=307, headers=[("Location", "http://127.0.0.1:9/")]), Miss.ERROR),
     "a redirect to nowhere": (answer({}, status=302, headers=[("Location", "http://[::")]), Miss.ERROR),
     "less than it says": (GOOD[:-3], Miss.ERROR),
@@ -174,7 +185,7 @@ def test_where_nothing_comes_back_the_question_is_sent_again_and_every_try_stand
     assert sum(entry.kind == "failed" for entry in entries(tmp_path)) == 2
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_a_busy_service_is_asked_again_until_the_tries_are_used_up_and_loses_the_question(status):
     rude = Rude(lambda number, *_: answer({}, status=status) if number < 5 else GOOD)
     with rude.served() as url:
@@ -368,6 +379,48 @@ def test_nothing_is_used_up_by_an_ordinary_input_that_fails(record, journal):
         suspect.close()
     assert journal.exposed_sets() == frozenset()
     assert journal.replies(suspect.identity) == {}
+
+
+def test_ordinary_inputs_are_among_the_questions_of_a_window(record, journal):
+    """One block of ordinary inputs before every block of triggers would say which are which."""
+    ordinary = [np.full((8, 8, 1), value, np.uint8) for value in range(100, 250)]
+    known = {input_digest(pixels) for pixels in ordinary}
+    with Rude(lambda *_: GOOD).served() as url:
+        terms = Terms(
+            class_names=DIGITS, record=record, ordinary=ordinary, ordinary_share=0.5, connections=16, **QUICK
+        )
+        suspect = open_suspect(f"{url}/models/x", terms=terms)
+        measure(KEY, suspect, journal, method=Method(SEQUENTIAL), set_ids=[PUBLIC.set_ids[0]])
+        suspect.close()
+    sent = [entry for entry in read(record._path.read_bytes()).entries if entry.kind == "sent"]
+    signs = "".join("o" if entry.input_digest in known else "q" for entry in sent)
+    assert signs.count("q") == 100
+    assert signs[0] == "o"
+    assert [entry.purpose == "ordinary" for entry in sent] == [sign == "o" for sign in signs]
+    # In one block each, seven windows give at most 14 changes; shuffled about half of all places are changes.
+    changes = sum(one != other for one, other in itertools.pairwise(signs))
+    assert changes > 40, signs
+
+
+def test_a_removed_record_gives_no_new_budget(tmp_path, journal):
+    """The journal has the questions too: whoever removes the record has spent them all the same."""
+    root = KEY.transcript.root
+    with Rude(lambda *_: GOOD).served() as url:
+        for name, limit, words in (("one", 100, "100 queries"), ("two", 110, "110 queries")):
+            with ApiRecord(tmp_path / f"{name}.api-record", root) as record:
+                terms = Terms(
+                    class_names=DIGITS,
+                    record=record,
+                    query_limit=limit,
+                    asked_before=lambda suspect: len(journal.replies(suspect)),
+                    **QUICK,
+                )
+                suspect = open_suspect(f"{url}/models/x", terms=terms)
+                with pytest.raises(BudgetError, match=words):
+                    measure(KEY, suspect, journal, method=Method(SEQUENTIAL))
+                suspect.close()
+            assert suspect.unrecorded_count == (0 if name == "one" else 100)
+            assert len(journal.replies(suspect.identity)) == limit
 
 
 def test_a_budget_ends_before_a_question_is_used_up_and_a_larger_one_goes_on(record, journal):

@@ -1,12 +1,14 @@
 """Services as suspects, for the commands: on which terms they are asked, and what is said about it."""
 
-from collections.abc import Iterator
+import functools
+import inspect
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -77,6 +79,50 @@ class ServiceOptions:
         return min(limits, default=None)
 
 
+PLAIN = ServiceOptions()
+_DECLARED: dict[str, Any] = {
+    "questions_per_second": QuestionsPerSecond,
+    "budget_queries": BudgetQueries,
+    "price_per_query": PricePerQuery,
+    "budget_money": BudgetMoney,
+    "mix_with": MixWith,
+    "mix_share": MixShare,
+    "connections": Connections,
+    "plain_http": PlainHttp,
+    "bearer_from": BearerFrom,
+}
+
+
+def with_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command all options for services, where it has one parameter ``service``.
+
+    Args:
+        command: With a keyword parameter ``service`` of type ``ServiceOptions``.
+
+    Returns:
+        The command as typer reads it: in place of that parameter stands one for each option.
+    """
+
+    @functools.wraps(command)
+    def wrapped(**given: Any) -> None:
+        chosen = ServiceOptions(**{name: given.pop(name) for name in _DECLARED})
+        command(**given, service=chosen)
+
+    kind = inspect.Parameter.KEYWORD_ONLY
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command).parameters.values():
+        if parameter.name == "service":
+            parameters += [
+                inspect.Parameter(name, kind, default=getattr(PLAIN, name), annotation=declared)
+                for name, declared in _DECLARED.items()
+            ]
+        else:
+            parameters.append(parameter.replace(kind=kind))
+    wrapped.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]  # as PEP 362 allows
+    wrapped.__annotations__ = {item.name: item.annotation for item in parameters}
+    return wrapped
+
+
 def is_service(name: str) -> bool:
     """Return whether a suspect's name is that of a service or of its mapping."""
     return name.lower().startswith(_SCHEMES) or Path(name).suffix.lower() in _ENDINGS
@@ -139,6 +185,7 @@ def terms_for(
         return
     from earmark.cli import keys
     from earmark.formats.api_record_v1 import ApiRecord
+    from earmark.formats.journal_v1 import Journal
     from earmark.suspects.http.terms import Terms
 
     if Path(name).suffix.lower() in _ENDINGS and not name.lower().startswith(_SCHEMES):
@@ -163,6 +210,9 @@ def terms_for(
             ordinary_share=share,
             allow_plain_http=options.plain_http,
             bearer_variable=options.bearer_from,
+            asked_before=lambda suspect: len(
+                Journal(journal, key.transcript.root, keys.now).replies(suspect)
+            ),
         )
 
 
@@ -179,11 +229,17 @@ def _ordinary(name: str, key: "MarkingKey", data_root: Path, output: Output) -> 
     return list(chosen)
 
 
+def has_foreign_classes(suspect: "Suspect", key: "MarkingKey", label_map: str) -> bool:
+    """Return whether a mapping's classes would be numbered by whoever wrote it."""
+    names = suspect.class_names
+    return (
+        label_map == "auto" and names is not None and not set(key.transcript.task.class_names) <= set(names)
+    )
+
+
 def check_class_names(suspect: "Suspect", key: "MarkingKey", label_map: str) -> None:
     """Raise ValueError where a mapping's classes would be numbered by whoever wrote it."""
-    names = suspect.class_names
-    key_names = set(key.transcript.task.class_names)
-    if label_map == "auto" and names is not None and not key_names <= set(names):
+    if has_foreign_classes(suspect, key, label_map):
         raise ValueError(
             "the service's classes are not called like the key's; choose --label-map data (with --data) "
             "or split"
@@ -208,6 +264,12 @@ def remarks_on(suspect: "Suspect", measurement: "Measurement") -> tuple[str, ...
     if again:
         remarks.append(
             f"{again} requests were sent again because nothing came back; the record shows every one of them"
+        )
+    missing = int(getattr(suspect, "unrecorded_count", 0))
+    if missing:
+        remarks.append(
+            f"{missing} questions of earlier runs are in the journal and not in the record: the program was "
+            "killed before it sent them, or the record was removed; the budget counts them"
         )
     return tuple(remarks)
 

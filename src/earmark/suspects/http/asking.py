@@ -1,10 +1,11 @@
 """Tries, pauses, the budget, and the record of each.
 
 A question is sent again only while nothing came back: a network failure, or a service that says it is busy
-(429, 500, 502, 503, 504) and not what it thinks of the picture. The first real response is final, however
-strange. So a service wins nothing by stalling: it sees the same question again, and answers or loses it. And
-whoever sits on the line and drops answers that displease him gets a bounded number of tries, every one of
-which stands in the record and is counted in the remarks.
+(429, 502, 503, 504) and not what it thinks of the picture. The first real response is final, however
+strange, an error of the service's own (500) among them: a model that fails on a picture says so. So a service
+wins nothing by stalling: it sees the same question again, and answers or loses it. And whoever sits on the
+line and drops answers that displease him gets a bounded number of tries, every one of which stands in the
+record and is counted in the remarks.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from earmark.suspects.http.credentials import Credentials
 from earmark.suspects.http.terms import MemoryRecord, Received, Record, Terms
 from earmark.suspects.http.transport import Request, Response, Silence, Transport
 
-_BUSY = frozenset({429, 500, 502, 503, 504})
+_BUSY = frozenset({429, 502, 503, 504})
 _PAUSE_LIMIT_SECONDS = 30.0
 _RANDOM = secrets.SystemRandom()
 
@@ -49,6 +50,10 @@ class Asker:
         credentials: What is replaced in everything that is written.
         suspect: What identifies it, for the record.
         about: How it is asked, for the record.
+
+    Attributes:
+        counts: What happened last in this run.
+        unrecorded_count: Questions that were put before, by the journal, and are not in the record.
     """
 
     def __init__(
@@ -65,7 +70,10 @@ class Asker:
         self._record: Record = terms.record if terms.record is not None else MemoryRecord()
         self._suspect, self._about = suspect, about
         self._has_begun = False
-        self._query_count = self._record.query_count(suspect)
+        recorded, journalled = self._record.query_count(suspect), terms.asked_before(suspect)
+        # Whoever removes the record shall not begin with a new budget: the journal has the questions too.
+        self._query_count = max(recorded, journalled)
+        self.unrecorded_count = max(0, journalled - recorded)
         self._next_turn = 0.0
         self.counts = Counts()
 

@@ -17,9 +17,27 @@ from earmark.errors import SuspectError
 PREFIX = "EARMARK_API_"
 REDACTED = "[credential]"
 PLACEHOLDER = re.compile(r"\{\{env:([^{}]*)\}\}")
+# How headers and parameters are called that hold a credential: Authorization, Cookie, X-Api-Key, sig …
+_CREDENTIAL_NAME = re.compile(
+    "(authorization|auth|cookie|key|token|secret|password|passwd|pwd|sig|signature|credentials?|session)$"
+)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _VALUE = re.compile(r"[\x20-\x7e]{6,4096}")
 _BASE64_LETTERS = rb"[A-Za-z0-9+/=_-]{0,2}"
+
+
+def check_not_literal(name: str, text: str) -> None:
+    """Raise ValueError where a credential stands in a mapping itself: mappings are shown and handed on.
+
+    Args:
+        name: Of a header, or of a parameter in an address.
+        text: Its value in the mapping.
+    """
+    if _CREDENTIAL_NAME.search(name.lower()) and not PLACEHOLDER.search(text):
+        raise ValueError(
+            f"{name[:60]!r} looks like a credential, which never stands in a mapping: put it into an "
+            f"environment variable and write {{{{env:{PREFIX}NAME}}}} in its place"
+        )
 
 
 class Credentials:

@@ -8,14 +8,14 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from earmark.commitment.canonical import Json, canonical_json
 from earmark.commitment.reading import Fields, read_version
 from earmark.errors import FormatError
 from earmark.files import read_bounded
 from earmark.suspects.frames import CLASS_LIMIT
-from earmark.suspects.http.credentials import PLACEHOLDER
+from earmark.suspects.http.credentials import PLACEHOLDER, check_not_literal
 from earmark.suspects.http.paths import PATH_LIMIT, Path
 from earmark.suspects.http.pictures import BYTES_VALUES, JPEG, NUMBERS, PNG, PREPROCESSED, UNIT_VALUES
 
@@ -163,6 +163,8 @@ def _read(fields: Fields, source: dict[str, Json], check_name: Callable[[str], N
     fields.finish()
     if PLACEHOLDER.search(urlsplit(url)._replace(query="").geturl()):
         raise FormatError("mapping: a credential in url stands in its query, or it would be part of its name")
+    for name, text in (*headers.items(), *parse_qsl(urlsplit(url).query, keep_blank_values=True)):
+        check_not_literal(name, text)
     mapping = ApiMapping(url, method or "POST", headers, request, answer, source)
     for name in mapping.credential_names:
         check_name(name)

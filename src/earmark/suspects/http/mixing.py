@@ -1,4 +1,4 @@
-"""Ordinary inputs between the questions, so that a service cannot tell by rhythm which of them matter."""
+"""Ordinary inputs among the questions, so that a service cannot tell by rhythm which of them matter."""
 
 import secrets
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ class OrdinaryInputs:
         self._has_drawn = False
 
     def draw(self, question_count: int) -> list[Any]:
-        """Return what is to be put before so many questions; before the first at least one.
+        """Return what is to be put among so many questions; with the first of all at least one.
 
-        Before each question the number is geometric: what came so far says nothing about what comes next.
+        For each question the number is geometric: what came so far says nothing about what comes next.
         """
         if not self._share:
             return []
@@ -34,6 +34,13 @@ class OrdinaryInputs:
         count = max(count, 0 if self._has_drawn else 1)
         self._has_drawn = True
         return [self._inputs[self._next_place()] for _ in range(count)]
+
+    @staticmethod
+    def among(question_count: int, ordinary_count: int) -> list[bool]:
+        """Return an order that chance draws: for each place whether a question stands there."""
+        order = [True] * question_count + [False] * ordinary_count
+        _RANDOM.shuffle(order)
+        return order
 
     def _next_place(self) -> int:
         if not self._places:

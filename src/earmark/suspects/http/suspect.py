@@ -54,6 +54,7 @@ class HttpSuspect(AnswersFromScores):
         self._places = asyncio.Semaphore(terms.connections)
         self._unusable_count, self._reason = 0, "no answer"
         self._was_usable = False
+        self._mixed_in: list[Any] = []
         self.name, self.identity = service.name, service.identity
         self.class_names, self.class_count = service.class_names, service.class_count
         self.preprocessing = service.preprocessing
@@ -67,11 +68,17 @@ class HttpSuspect(AnswersFromScores):
         """How many requests were sent again because nothing had come back, those of earlier runs included."""
         return self._asker.again_count
 
+    @property
+    def unrecorded_count(self) -> int:
+        """How many questions the journal holds that the record does not: somebody removed it."""
+        return self._asker.unrecorded_count
+
     def prepare(self, count: int) -> None:
         """Get ready to put so many questions: nothing is used up if this raises.
 
-        Ordinary inputs are put here, so that nobody can tell by rhythm which questions matter; the first
-        of them shows whether the service answers usably at all.
+        Ordinary inputs are drawn here, and put among the questions: all of them leave after the journal was
+        written, in an order that chance draws, so that nobody can tell by rhythm which matter. Only as long
+        as the service has not answered usably at all, they are put before.
 
         Args:
             count: How many questions come next.
@@ -83,10 +90,13 @@ class HttpSuspect(AnswersFromScores):
         self._check_reachable()
         inputs = self._ordinary.draw(count)
         self._asker.check_budget(count + len(inputs))
-        for _ in self._put(inputs, ORDINARY):
-            pass
-        if inputs and not self._was_usable:
+        has_ordinary = bool(inputs)
+        while inputs and not self._was_usable:
+            for _ in self._put([(inputs.pop(), ORDINARY)]):
+                pass
+        if has_ordinary and not self._was_usable:
             raise SuspectError(f"{self.name} does not answer an ordinary input: {self._reason}")
+        self._mixed_in = inputs
 
     def check_budget(self, count: int) -> None:
         """Raise BudgetError unless so many more requests may be sent."""
@@ -97,20 +107,28 @@ class HttpSuspect(AnswersFromScores):
         self._stop()
 
     def _question(self, inputs: Sequence[Any]) -> Iterator[Said]:
-        for read in self._put(inputs, QUESTION):
-            yield read.miss if isinstance(read, Unusable) else read
+        order = self._ordinary.among(len(inputs), len(self._mixed_in))
+        questions, mixed_in = iter(inputs), iter(self._mixed_in)
+        self._mixed_in = []
+        batch = [(next(questions), QUESTION) if place else (next(mixed_in), ORDINARY) for place in order]
+        for purpose, read in self._put(batch):
+            if purpose == QUESTION:
+                yield read.miss if isinstance(read, Unusable) else read
 
-    def _put(self, inputs: Sequence[Any], purpose: str) -> Iterator[Read]:
-        waiting: deque[Future[Read]] = deque()
+    def _put(self, batch: Sequence[tuple[Any, str]]) -> Iterator[tuple[str, Read]]:
+        waiting: deque[tuple[str, Future[Read]]] = deque()
         try:
-            for value in inputs:
+            for value, purpose in batch:
                 if len(waiting) == 2 * self.window:
-                    yield waiting.popleft().result()
-                waiting.append(self._transport.submit(self._one(np.asarray(value), purpose)))
+                    begun, future = waiting.popleft()
+                    yield begun, future.result()
+                one = self._one(np.asarray(value), purpose)
+                waiting.append((purpose, self._transport.submit(one)))
             while waiting:
-                yield waiting.popleft().result()
+                begun, future = waiting.popleft()
+                yield begun, future.result()
         finally:
-            for future in waiting:
+            for _, future in waiting:
                 future.cancel()
 
     async def _one(self, pixels: Any, purpose: str) -> Read:

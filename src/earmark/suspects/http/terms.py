@@ -105,6 +105,8 @@ class Terms:
         allow_plain_http: Allow http:// beyond this machine.
         bearer_variable: Environment variable with a token, for services that are named by their address.
         environment: Looks an environment variable up.
+        asked_before: How many questions were put to a suspect in earlier runs, by the journal: the budget
+            counts them even if the record is gone.
         try_limit: How often a question is sent at most when nothing comes back.
         try_seconds: For each try, from the connection to the last byte.
         patience_seconds: For all pauses between the tries of one question.
@@ -121,6 +123,7 @@ class Terms:
     allow_plain_http: bool = False
     bearer_variable: str | None = None
     environment: Callable[[str], str | None] = os.environ.get
+    asked_before: Callable[[str], int] = lambda suspect: 0
     try_limit: int = 5
     try_seconds: float = 60.0
     patience_seconds: float = 120.0

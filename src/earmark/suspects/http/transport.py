@@ -159,7 +159,8 @@ class Transport:
                 body += unpack(chunk, RESPONSE_LIMIT_BYTES + 1 - len(body))
                 if len(body) > RESPONSE_LIMIT_BYTES:
                     break
-        return _finished(begun[0], body, is_whole=len(body) <= RESPONSE_LIMIT_BYTES)
+        is_whole = len(body) <= RESPONSE_LIMIT_BYTES and unpack.is_at_end
+        return _finished(begun[0], body, is_whole=is_whole)
 
     def _opened(self) -> Any:
         if self._client is None:
@@ -199,6 +200,11 @@ class _Unpacking:
             return self._unpacked.decompress(self._unpacked.unconsumed_tail + chunk, most)
         except zlib.error as error:
             raise ValueError("a body that cannot be unpacked") from error
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether nothing is missing of what was packed."""
+        return self._unpacked is None or self._unpacked.eof
 
 
 def _finished(begun: Response, body: bytearray, *, is_whole: bool) -> Response:

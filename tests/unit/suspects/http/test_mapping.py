@@ -67,6 +67,14 @@ REFUSED = {
     "another secret in the body": asked(json={"image": "{{picture}}", "x": "{{env:HOME}}"}),
     "another secret in the address": changed(url="https://a/?x={{env:HOME}}"),
     "a secret by a name that is none": changed(headers={"X": "{{env:EARMARK_API_\n}}"}),
+    "a literal credential": changed(headers={"Authorization": "Bearer abcdef123456"}),
+    "a literal key": changed(headers={"X-Api-Key": "abcdef123456"}),
+    "a literal cookie": changed(headers={"COOKIE": "session=abcdef123456"}),
+    "a literal proxy credential": changed(headers={"Proxy-Authorization": "Basic YWJjZGVmOmcK"}),
+    "a literal key in the address": changed(url="https://a/?v=1&api_key=abcdef123456"),
+    "a literal token in the address": changed(url="https://a/?access-token=abcdef123456"),
+    "a literal signature": changed(url="https://a/?sig=abcdef"),
+    "an empty password": changed(url="https://a/?password="),
     "another picture": asked(picture="tiff"),
     "no place for the picture": asked(json={}),
     "two places for the picture": asked(json=["{{picture}}", "{{picture}}"]),
@@ -113,6 +121,17 @@ def test_what_is_not_as_on_the_page_is_refused(value):
 def test_foreign_bytes_are_refused(data, is_toml):
     with pytest.raises(FormatError):
         read_mapping(data, is_toml=is_toml, check_name=CHECK)
+
+
+def test_a_literal_credential_is_not_repeated_and_what_to_do_is_said():
+    with pytest.raises(FormatError, match="EARMARK_API_NAME") as caught:
+        read(changed(headers={"api-key": "abcdef123456"}))
+    assert "abcdef" not in str(caught.value)
+    plain = changed(headers={"Accept-Language": "en", "Monkeys": "2"}, url="https://a/?version=2&top_k=3")
+    assert read(plain).headers["Monkeys"] == "2"
+    filled = {"Authorization": "Bearer {{env:EARMARK_API_TOKEN}}"}
+    url = "https://a/?key={{env:EARMARK_API_KEY}}"
+    assert read(changed(headers=filled, url=url)).credential_names == ("EARMARK_API_KEY", "EARMARK_API_TOKEN")
 
 
 def test_another_version_is_named():
