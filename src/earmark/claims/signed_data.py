@@ -40,7 +40,7 @@ _HASHES: dict[str, hashes.HashAlgorithm] = {
 }
 # What decoders raise when foreign bytes are no token.
 _FOREIGN = (PyAsn1Error, ValueError, KeyError, IndexError, TypeError, RecursionError, AttributeError)
-_GRANTED = 0
+_GRANTED = (0, 1)  # 1: with modifications, of which the checks that follow see whatever matters
 _KEY_BITS = {"rsa": 2048, "ec": 256}
 
 
@@ -121,12 +121,12 @@ def granted_token(response: bytes) -> bytes:
         if not 0 <= status <= 5:
             raise ValueError("no status of RFC 3161")
         token = answer["timeStampToken"]
-        if status == _GRANTED and (rest or not token.isValue):
+        if status in _GRANTED and (rest or not token.isValue):
             raise ValueError("no token, or more than one")
-        der = bytes(encode(token)) if status == _GRANTED else b""
+        der = bytes(encode(token)) if status in _GRANTED else b""
     except _FOREIGN as error:
         raise TimestampError("the answer is not a time stamp (RFC 3161)") from error
-    if status != _GRANTED:
+    if status not in _GRANTED:
         raise TimestampError(
             f"the authority did not grant the stamp (status {status}){said and ': ' + ascii(said)}"
         )

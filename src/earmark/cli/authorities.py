@@ -94,6 +94,7 @@ def ask_authorities(
     roots: "TrustedRoots",
     seconds: float,
     output: Output,
+    on_stamp: Callable[[Stamped], None] = lambda stamp: None,
 ) -> list[Stamped | Failed]:
     """Ask each authority in turn; what one does costs the others nothing.
 
@@ -103,6 +104,7 @@ def ask_authorities(
         roots: What the asker trusts.
         seconds: For each.
         output: Where progress is shown.
+        on_stamp: Called with each stamp as it comes: whoever keeps it then loses none to an interruption.
 
     Returns:
         For each authority its stamp, or why there is none.
@@ -116,9 +118,12 @@ def ask_authorities(
             made = request()
             try:
                 answer = _fetch(url, made.der, seconds)
-                found.append(Stamped(url, *check_response(made, answer, roots, keys.now())))
+                stamp = Stamped(url, *check_response(made, answer, roots, keys.now()))
             except TimestampError as error:
                 found.append(Failed(url, str(error)))
+            else:
+                on_stamp(stamp)
+                found.append(stamp)
             on_progress(done, len(urls))
     return found
 

@@ -46,6 +46,13 @@ def key_paths(prefix: Path) -> KeyPaths:
     )
 
 
+def owner_path(beside: Path) -> Path:
+    """Return where the signing key of a key's owner lies: acme.owner.key beside acme.key, else owner.key."""
+    stem = beside.name.removesuffix(".vk.json").removesuffix(".key")
+    own, common = beside.with_name(f"{stem}.owner.key"), beside.with_name("owner.key")
+    return common if common.exists() and not own.exists() else own
+
+
 def read_key(path: Path, passphrase_file: Path | None) -> "MarkingKey":
     """Read a marking key, asking for its passphrase if need be."""
     from earmark.files import read_bounded

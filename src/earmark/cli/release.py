@@ -20,8 +20,18 @@ if TYPE_CHECKING:
 def release(
     model: Annotated[str, typer.Argument(help="What is released, as for verify: a file, or hf:FOLDER.")],
     vk: Annotated[Path, typer.Option("--vk", help="Public key file, e.g. acme.vk.json.")],
-    owner_key: Annotated[Path, typer.Option("--owner-key", help="Signing key of the key's owner (secret).")],
-    out: Annotated[Path, typer.Option("-o", "--output", help="Record to write, e.g. marked.release.json.")],
+    owner_key: Annotated[
+        Path | None,
+        typer.Option(
+            "--owner-key",
+            help="Signing key of the key's owner (secret); default beside the key file: acme.owner.key, else "
+            "owner.key.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Record to write; default MODEL.release.json beside the model."),
+    ] = None,
     tsa: authorities.Authorities = [],  # noqa: B006 - typer makes a new list
     tsa_root: authorities.Roots = [],  # noqa: B006 - as above
     timeout: authorities.Seconds = authorities.DEFAULT_SECONDS,
@@ -37,19 +47,22 @@ def release(
     The record is written before any authority is asked. Exit code 4 if authorities were named and none gave
     a stamp: the record is there without stamps, and "earmark publish" can stamp it later.
 
-    Example: earmark release marked.onnx --vk acme.vk.json --owner-key owner.key -o marked.release.json
+    Example: earmark release marked.safetensors --vk acme.vk.json
     """
     from earmark.errors import TimestampError
     from earmark.files import write_new
     from earmark.formats import release_record_v1
 
     output = Output(quiet, as_json)
+    out = out or _beside(model)
     keys.refuse_existing(out, *([in_toto] if in_toto else []))
     authorities.check_asked(tsa, timeout)
     roots = authorities.read_roots(tsa_root)
     key = keys.read_verification_key(vk)
     released, files = _read_model(model, output)
-    record = _sign(key, released, roots, keys.read_owner(owner_key, owner_passphrase_file))
+    record = _sign(
+        key, released, roots, keys.read_owner(owner_key or keys.owner_path(vk), owner_passphrase_file)
+    )
     if not record.release.key_stamps and not quiet:
         warn(f"{vk} carries no stamp, so no order can be shown; next time: earmark publish {vk} --tsa URL")
     write_new(out, release_record_v1.write(record))
@@ -66,6 +79,13 @@ def release(
     if refused is not None:
         raise refused
     _say(output, out, (record, key, roots), outcomes)
+
+
+def _beside(model: str) -> Path:
+    """Return marked.release.json for marked.safetensors, and folder.release.json for hf:folder."""
+    path = Path(model.removeprefix("hf:"))
+    path = path if path.name else path.absolute()
+    return path.with_name(f"{path.name if model.startswith('hf:') else path.stem}.release.json")
 
 
 def _read_model(name: str, output: Output) -> "tuple[ReleasedModel, Mapping[str, bytes]]":

@@ -55,9 +55,14 @@ def _shown(path: Path) -> str:
 
 
 def _check_kind(path: Path) -> None:
-    from earmark.suspects.opening import SUSPECTS
+    from earmark.suspects.opening import MAPPINGS, SUSPECTS
 
-    endings = [ending for ending in SUSPECTS if ending.startswith(".") and not ending.endswith(":")]
+    # A mapping describes a service: its digest is none of a model.
+    endings = [
+        ending
+        for ending in SUSPECTS
+        if ending.startswith(".") and not ending.endswith(":") and ending not in MAPPINGS
+    ]
     if path.suffix.lower() not in endings:
         raise ValueError(
             f"a model that can be released is hf:FOLDER or a file ending in {', '.join(endings)}; "

@@ -22,7 +22,7 @@ _RECORD_START = b'{"format":"earmark/release-record/'
 def stamp(
     path: Path, urls: Sequence[str], roots: "TrustedRoots", seconds: float, output: Output
 ) -> tuple[list[Stamped | Failed], int]:
-    """Have a public key or a release record stamped, and add the stamps to its file.
+    """Have a public key or a release record stamped, and add each stamp to its file as it comes.
 
     Args:
         path: The file.
@@ -39,7 +39,7 @@ def stamp(
         FormatError: It is neither a public key nor a release record.
         ValueError: There is no room for so many stamps.
     """
-    from earmark.errors import FormatError, TimestampError
+    from earmark.errors import TimestampError
     from earmark.formats.verification_key_v1 import TIMESTAMP_LIMIT
 
     what, digest = _read(path)
@@ -47,19 +47,29 @@ def stamp(
         raise ValueError(
             f"{path} has {len(what.timestamps)} stamps and room for {TIMESTAMP_LIMIT}: name fewer authorities"
         )
-    outcomes = ask_authorities(urls, lambda: _request(what), roots, seconds, output)
-    tokens = tuple(item.token for item in outcomes if isinstance(item, Stamped))
-    if not tokens:
+    outcomes = ask_authorities(
+        urls,
+        lambda: _request(what),
+        roots,
+        seconds,
+        output,
+        lambda stamped: _add(path, stamped.token, digest),
+    )
+    if not any(isinstance(item, Stamped) for item in outcomes):
         raise TimestampError(
             "\n".join((f"no authority gave a stamp; {path} is as it was", *in_words(outcomes)))
         )
-    # Read anew: asking takes a while, and stamps that were added meanwhile are not lost.
+    return outcomes, len(_read(path)[0].timestamps)
+
+
+def _add(path: Path, token: bytes, digest: bytes) -> None:
+    """Add a stamp to a file, read anew: asking takes a while, and what was added meanwhile is not lost."""
+    from earmark.errors import FormatError
+
     what, digest_now = _read(path)
     if digest_now != digest:
         raise FormatError(f"{path} became another file while it was stamped")
-    what = replace(what, timestamps=(*what.timestamps, *tokens))
-    _write(path, what)
-    return outcomes, len(what.timestamps)
+    _write(path, replace(what, timestamps=(*what.timestamps, token)))
 
 
 def _read(path: Path) -> "tuple[Stampable, bytes]":

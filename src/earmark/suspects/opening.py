@@ -25,7 +25,7 @@ from earmark.suspects.protocol import Suspect
 _FOLDER_PREFIX = "hf:"
 _CODE_INFIX = ".py:"
 _ADDRESSES = ("https://", "http://")
-_MAPPINGS = (".toml", ".json")
+MAPPINGS = (".toml", ".json")
 SUSPECTS = {
     ".safetensors": "earmark.suspects.torch:open_weights",
     ".onnx": "earmark.suspects.onnx:open_onnx",
@@ -34,7 +34,7 @@ SUSPECTS = {
     ".pt2": "earmark.suspects.exported:open_exported",
     _CODE_INFIX: "earmark.suspects.python_callable:open_callable",
     **dict.fromkeys(_ADDRESSES, "earmark.suspects.http.suspect:open_url"),
-    **dict.fromkeys(_MAPPINGS, "earmark.suspects.http.suspect:open_mapping"),
+    **dict.fromkeys(MAPPINGS, "earmark.suspects.http.suspect:open_mapping"),
 }
 _FORMS = {ending: f"FILE{ending}" for ending in SUSPECTS} | {
     _FOLDER_PREFIX: "hf:FOLDER",
@@ -48,7 +48,7 @@ _TAKES_OTHERS = {
     ".safetensors": {"preprocessing", "architecture", "trust_code"},  # a description is never without one
     ".pt2": {"preprocessing", "fallback", "trust_code"},
     _CODE_INFIX: {"trust_code"},  # its preprocessing is its own code's
-    **{kind: {"preprocessing", "fallback", "terms"} for kind in (*_ADDRESSES, *_MAPPINGS)},
+    **{kind: {"preprocessing", "fallback", "terms"} for kind in (*_ADDRESSES, *MAPPINGS)},
 }
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 

@@ -149,6 +149,41 @@ def test_a_bad_authority_is_named_and_costs_the_good_one_nothing(folder, authori
     assert len(key_in(folder).timestamps) == 1
 
 
+def test_a_stamp_that_came_is_kept_when_the_next_authority_is_interrupted(folder, authority, monkeypatch):
+    from earmark.cli import authorities
+
+    honest, asked = authorities._fetch, []
+
+    def fetch(url, request, seconds):
+        asked.append(url)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return honest(url, request, seconds)
+
+    monkeypatch.setattr(authorities, "_fetch", fetch)
+    with serving(stamped_by(authority)) as url:
+        run("publish", folder / "acme.vk.json", "--tsa", url, "--tsa", f"{url}/2", code=130)
+    assert len(key_in(folder).timestamps) == 1
+
+
+@pytest.mark.parametrize(("status", "count"), [(0, 1), (1, 1), (2, 0), (3, 0)])
+def test_a_stamp_that_is_granted_with_modifications_is_a_stamp(folder, authority, status, count):
+    """PKIStatus 1, grantedWithMods (RFC 3161 section 2.4.2): what was modified, the checks see."""
+    from pyasn1.codec.der.decoder import decode
+    from pyasn1_modules import rfc3161
+
+    def answer(body):
+        request, _ = decode(body, asn1Spec=rfc3161.TimeStampReq())
+        imprint, nonce = bytes(request["messageImprint"]["hashedMessage"]), int(request["nonce"])
+        wish = Wish(imprint, datetime.now(UTC), nonce=nonce)
+        token = forged_token(wish, authority.signer, authority.middle)
+        return 200, REPLY, [forged_response(token, status)]
+
+    with serving(answer) as url:
+        run("publish", folder / "acme.vk.json", "--tsa", url, code=0 if count else 4)
+    assert len(key_in(folder).timestamps) == count
+
+
 def test_if_no_stamp_can_be_had_the_file_stays_as_it_was(folder, authority):
     vk = folder / "acme.vk.json"
     before = vk.read_bytes()
@@ -254,6 +289,21 @@ def test_a_release_without_authorities_is_signed_and_can_be_stamped_later(folder
     assert "exists already" in run("release", folder / "model.onnx", *options, code=2)[1]
 
 
+@pytest.mark.parametrize("name", ["owner.key", "acme.owner.key"])
+def test_a_release_in_one_short_line(folder, owner, name):
+    """The signing key lies beside the public key file, and the record comes to lie beside the model."""
+    if name != "owner.key":
+        (folder / "owner.key").rename(folder / name)
+        (folder / "owner.key").write_bytes(b"somebody else's")
+    with contextlib.chdir(folder):
+        run("release", "model.onnx", "--vk", "acme.vk.json", *owner[2:])
+        (folder / "net").mkdir()
+        (folder / "net" / "config.json").write_text("{}")
+        run("release", "hf:net", "--vk", "acme.vk.json", *owner[2:])
+    for record, model in (("model.release.json", "model.onnx"), ("net.release.json", "net")):
+        assert release_record_v1.read((folder / record).read_bytes()).release.model.name == model
+
+
 def test_a_release_that_nobody_stamps_is_kept_and_said(folder, owner):
     record = folder / "model.release.json"
     options = ["--vk", folder / "acme.vk.json", *owner, "-o", record, "--tsa", "http://127.0.0.1:9"]
@@ -300,6 +350,8 @@ def test_a_folder_is_released_under_the_identity_that_it_has_as_a_suspect(folder
         ("hf:gone", 3, "there is no folder"),
         ("model.pt", 2, "is neither"),
         ("code.py:name", 2, "is neither"),
+        ("api.toml", 2, "is neither"),
+        ("api.json", 2, "is neither"),
         ("https://example.org/model.safetensors", 3, "there is no file"),
     ],
 )
