@@ -13,8 +13,9 @@ Its attribute ``class_names`` names its classes, or ``class_count`` counts them.
 nobody can see what it does with a question, it counts as one that keeps them (``is_remote``) unless its
 attribute ``is_remote`` is False: then its author says that it keeps nothing and always answers alike.
 
-Its identity is the SHA-256 of the file that was run, and of nothing else: the weights that the file reads,
-the modules that it imports and the servers that it asks can change, and the identity stays the same.
+Its identity, ``python:sha256:…``, is the SHA-256 of the file that was run, and of nothing else: the weights
+that the file reads, the modules that it imports and the servers that it asks can change, and the identity
+stays the same. So it names no whole model, as ``sha256:…`` does, and no stamp over it dates the suspect.
 """
 
 import hashlib
@@ -123,7 +124,7 @@ def open_callable(name: str, *, trust_code: bool = False) -> CallableSuspect:
     if not callable(function):
         raise ValueError(f"{shown(path)} has no callable {attribute!r}")
     words = f"Python callable {attribute} of {shown(Path(path.name))}"
-    return CallableSuspect(function, words, f"sha256:{hashlib.sha256(data).hexdigest()}")
+    return CallableSuspect(function, words, f"python:sha256:{hashlib.sha256(data).hexdigest()}")
 
 
 def _run(path: Path, data: bytes) -> ModuleType:

@@ -5,7 +5,6 @@ all, and a description always holds a preprocessing.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,7 @@ class TorchSuspect(AnswersFromScores):
         name: In words.
         preprocessing: In place of the description's, picked by the checker and paid for; or None.
         question_seconds: For each question.
+        identity: Where the digest of the model's file does not name all of it; else None.
     """
 
     def __init__(
@@ -39,13 +39,14 @@ class TorchSuspect(AnswersFromScores):
         preprocessing: Preprocessing | None = None,
         *,
         question_seconds: float = QUESTION_SECONDS,
+        identity: str | None = None,
     ) -> None:
         self._model = model
         self._preprocessing = preprocessing or model.description.preprocessing
         self._question_seconds = question_seconds
         source = "picked by the checker" if preprocessing else "from the suspect's own metadata"
         self.name = name
-        self.identity = f"sha256:{model.digest}"
+        self.identity = identity or f"sha256:{model.digest}"
         self.class_names: tuple[str, ...] | None = model.description.class_names
         self.class_count = len(model.description.class_names)
         self.preprocessing = f"{source}: {self._preprocessing}"
@@ -77,8 +78,9 @@ def open_weights(
     Where code is the architecture it decides as much as the weights do, and the identity names both.
     """
     model = load_weights(path, architecture=architecture, trust_code=trust_code)
+    identity = None
     if architecture is not None and ".py:" in architecture:
         code, _, factory = architecture.rpartition(":")
-        digest = f"{model.digest} in code sha256:{file_digest(Path(code))}:{factory}"
-        model = replace(model, digest=digest)
-    return TorchSuspect(model, f"weights {path.name}", preprocessing)
+        # Of another scheme: what the code imports and reads is not in it, so it names no whole model.
+        identity = f"python:sha256:{model.digest} in code sha256:{file_digest(Path(code))}:{factory}"
+    return TorchSuspect(model, f"weights {path.name}", preprocessing, identity=identity)

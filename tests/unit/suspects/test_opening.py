@@ -122,4 +122,4 @@ def test_code_as_architecture_is_part_of_the_identity_and_a_name_is_not(tmp_path
     code = f"{tmp_path / 'net.py'}:make"
     wrapped = open_suspect(str(tmp_path / "m.safetensors"), architecture=code, trust_code=True)
     digest = hashlib.sha256((tmp_path / "net.py").read_bytes()).hexdigest()
-    assert wrapped.identity == f"{plain.identity} in code sha256:{digest}:make"
+    assert wrapped.identity == f"python:{plain.identity} in code sha256:{digest}:make"
