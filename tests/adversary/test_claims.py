@@ -17,12 +17,13 @@ from earmark.claims.asking_again import ask_again
 from earmark.claims.certificates import TrustedRoots, read_roots
 from earmark.claims.checking import METHODS_OF_A_CLAIM, check_claim
 from earmark.claims.claim import METHOD_CHOICES, Freedoms, Statement, request_for_suspect
+from earmark.claims.key_stamps import check_key_stamps, key_digest
 from earmark.claims.opened_set import open_asked
 from earmark.claims.release_record import ReleasedModel, sign_release
-from earmark.errors import ClaimError
+from earmark.errors import ClaimError, FormatError
 from earmark.formats import claim_v1, verification_key_v1
 from earmark.keys import OwnerKey, SetId, VerificationKey
-from earmark.reports.claim_check import steps_of
+from earmark.reports.claim_check import AskedAgain, steps_of
 from earmark.statistics import is_owned, match_tail
 from earmark.suspects import Miss
 from earmark.verification import Reply
@@ -51,7 +52,7 @@ def refused(data, step, **given):
 
 
 def concluded(findings, suspect, older_by="Judge"):
-    return steps_of(findings, ask_again(findings, PUBLIC, suspect, None), older_by)
+    return steps_of(findings, AskedAgain(ask_again(findings, PUBLIC, suspect, None)), older_by)
 
 
 def test_the_honest_claim_convinces():
@@ -175,8 +176,6 @@ def test_the_thief_publishes_the_same_commitments_as_his_own_key():
     thief = OwnerKey("Thief", bytes(32))
     transcript = replace(PUBLIC.transcript, owner=thief.owner)
     own = VerificationKey(transcript, thief.sign(transcript.root))
-    from earmark.claims.key_stamps import key_digest
-
     order = own.order(SET)
     at = {item.place: item for item in OPENINGS}
     known = dict(zip(PUBLIC.order(SET), WANTED, strict=True))
@@ -262,7 +261,7 @@ def test_a_model_trained_on_the_opened_set():
     findings = checked(archive_of(KEY, STATEMENT))
     again = ask_again(findings, PUBLIC, marked(KEY), None)
     assert again.mark_shown
-    report = steps_of(findings, again, None)
+    report = steps_of(findings, AskedAgain(again), None)
     assert (report.word, report.owned) == ("consistent", False)
     assert "could have made this suspect" in report.verdict
 
@@ -280,7 +279,7 @@ def stamped(authority, *, time, key=PUBLIC, set_id=SET, identity="sha256:00"):
 def dated(token, roots, **changes):
     data = archive_of(KEY, replace(STATEMENT, suspect_timestamps=(token,), **changes))
     findings = checked(data, roots=roots)
-    return steps_of(findings, ask_again(findings, PUBLIC, marked(KEY), None), None).owned
+    return steps_of(findings, AskedAgain(ask_again(findings, PUBLIC, marked(KEY), None)), None).owned
 
 
 def test_stamps_over_the_suspect(honest, tmp_path):
@@ -300,6 +299,70 @@ def test_stamps_over_the_suspect(honest, tmp_path):
     assert not dated(stamped(liar, time=before), roots), "another authority of the same name"
 
 
+def test_an_opening_that_is_still_to_come(honest):
+    """With the opening in the year 2999 every stamp would be older."""
+    roots = read_roots(honest.root_pem)
+    token = stamped(honest, time=NOW - timedelta(minutes=1))
+    for later, is_refused in ((timedelta(minutes=4), False), (timedelta(minutes=6), True)):
+        said = replace(STATEMENT, suspect_timestamps=(token,), opened_at=NOW + later)
+        if is_refused:
+            refused(archive_of(KEY, said), 8, roots=roots)
+        else:
+            assert "by the owner's word opened" in concluded(checked(archive_of(KEY, said)), marked(KEY)).steps[9].words  # fmt: skip
+
+
+@pytest.mark.parametrize("identity", ["python:sha256:00", "python:sha256:00 in code sha256:11:make", "api:x"])
+def test_a_stamp_dates_no_code(honest, identity):
+    """The file of a callable stays the same while what it reads, imports or asks becomes another model."""
+    roots = read_roots(honest.root_pem)
+    token = stamped(honest, time=OPENED - timedelta(minutes=5), identity=identity)
+    code = marked(KEY)
+    code.identity = identity
+    said = replace(STATEMENT, suspect=replace(STATEMENT.suspect, identity=identity))
+    findings = checked(archive_of(KEY, replace(said, suspect_timestamps=(token,))), roots=roots)
+    again = AskedAgain(ask_again(findings, PUBLIC, code, None))
+    assert again.verdict.mark_shown
+    assert findings.suspect_dated is None
+    assert not steps_of(findings, again, None).owned
+    assert steps_of(findings, again, "Judge").owned
+
+
+def test_stamps_of_the_copy_in_the_claim_count_as_well(honest):
+    """Whoever has an older copy of the public key file sees the stamps that the owner added since."""
+    digest = key_digest(PUBLIC)
+    tokens = [
+        forged_token(Wish(digest, NOW - timedelta(days=days)), honest.signer, honest.middle)
+        for days in (1, 2, 3)
+    ]
+    roots = read_roots(honest.root_pem)
+    inside = replace(PUBLIC, timestamps=tuple(tokens[1:]))
+    record = sign_release(
+        inside,
+        ReleasedModel("m.onnx", "file", bytes(32), 1),
+        check_key_stamps(inside, roots, NOW),
+        OWNER,
+    )
+    data = archive_of(KEY, STATEMENT, public=inside, releases=(record,))
+    findings = checked(data, public=replace(PUBLIC, timestamps=tuple(tokens[:2])), roots=roots)
+    assert [stamp.time for stamp in findings.key_stamps] == [NOW - timedelta(days=days) for days in (1, 2, 3)]
+    (release,) = findings.releases
+    assert all(stamp.is_root_checked for stamp in release.key_stamps)
+
+
+def test_a_claim_that_would_take_for_ever_to_check():
+    """The evidence of a sequential run costs the cube of its questions."""
+    value = replace(STATEMENT, statistic="sequential", replies=(Reply(0),) * 2001)
+    with pytest.raises(FormatError, match="2,000 replies"):
+        Statement.from_json(value.to_json())
+    assert Statement.from_json(replace(value, replies=(Reply(0),) * 2000).to_json())
+    assert Statement.from_json(replace(value, statistic="fixed").to_json())
+    signed = value.to_json()
+    with patch.object(Statement, "from_json", lambda told: value):
+        data = archive_of(KEY, value, opened=OPENINGS)
+    assert signed["statistic"] == "sequential"
+    refused(data, 1)
+
+
 def test_a_stamp_dates_no_service(honest):
     """What a service is cannot be stamped: behind its address may be another model tomorrow."""
     roots = read_roots(honest.root_pem)
@@ -311,8 +374,8 @@ def test_a_stamp_dates_no_service(honest):
     service.is_remote = True
     again = ask_again(findings, PUBLIC, service, MemoryJournal())
     assert again.mark_shown
-    assert not steps_of(findings, again, None).owned
-    assert steps_of(findings, again, "Judge").owned
+    assert not steps_of(findings, AskedAgain(again), None).owned
+    assert steps_of(findings, AskedAgain(again), "Judge").owned
 
 
 def test_the_owner_cannot_call_a_service_a_file(honest):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from earmark.claims.checking import ClaimFindings, judge_claim, recount
 from earmark.claims.claim import ClaimedSuspect
 from earmark.errors import ClaimError
-from earmark.keys import VerificationKey
+from earmark.keys import MarkingKey, VerificationKey
 from earmark.suspects import Suspect
 from earmark.verification import FIXED, PROBABILITIES, Verdict
 from earmark.verification.interview import Asked, Interview, Journal
@@ -83,7 +83,7 @@ def put_questions(
         Asked(statement.set_id, place, trigger, labels[place])
         for place, trigger in zip(key.order(statement.set_id), findings.triggers, strict=False)
     ]
-    interview = Interview(suspect, journal, key, on_answer)
+    interview = Interview(suspect, journal, key, on_answer, is_opened=True)
     if statement.statistic == FIXED:
         replies = [reply for _, reply in interview.all_replies(plan)]
     else:
@@ -92,6 +92,23 @@ def put_questions(
     measured = recount(key, statement, findings.triggers, describe_suspect(suspect), replies)
     own = replace(statement.freedoms, forms=max(forms, statement.freedoms.forms))
     return judge_claim(measured, replace(statement, freedoms=own), None)
+
+
+def held_key(findings: ClaimFindings, key: VerificationKey) -> MarkingKey:
+    """Return what a stranger holds of a key: its public half, and the triggers that were opened.
+
+    Args:
+        findings: Of the claim that opened them.
+        key: The public key file that the checker has.
+
+    Returns:
+        A key with the opened triggers at their places and no secrets. At the places of triggers that stayed
+        secret stands one that was opened: nothing may be asked or shown of those.
+    """
+    set_id, opened = findings.statement.set_id, findings.triggers
+    at = dict(zip(key.order(set_id), opened, strict=False))
+    count = key.transcript.strata[set_id.stratum].triggers_per_set
+    return MarkingKey(key, {}, {set_id: tuple(at.get(place, opened[0]) for place in range(count))})
 
 
 def describe_suspect(suspect: Suspect) -> ClaimedSuspect:

@@ -30,7 +30,7 @@ from earmark.claims.key_stamps import check_key_stamps, key_digest
 from earmark.claims.opened_set import check_opened
 from earmark.claims.order import Stamp
 from earmark.claims.release_record import ReleaseFindings, ReleaseRecord, check_release
-from earmark.claims.timestamps import TimestampEvidence, check_tokens
+from earmark.claims.timestamps import CLOCK_TOLERANCE, TimestampEvidence, check_tokens
 from earmark.errors import ClaimError, InvalidKeyError, VerificationError
 from earmark.keys import VerificationKey
 from earmark.statistics import Penalty
@@ -64,6 +64,8 @@ class ClaimFindings:
     @property
     def suspect_dated(self) -> TimestampEvidence | None:
         """The stamp that shows the suspect before its set was opened, or None; step 10."""
+        if not self.statement.suspect.can_be_stamped:
+            return None
         opened = self.statement.opened_at
         dated = (
             stamp
@@ -192,13 +194,20 @@ def check_claim(
     triggers = check_opened(key, statement.set_id, claim.opened)
     measured = recount(key, statement, triggers, statement.suspect, statement.replies)
     recorded_by = f"the claim, by {statement.owner.name!a}"
+    if statement.opened_at > now + CLOCK_TOLERANCE:
+        raise ClaimError(
+            8,
+            f"the owner says that the set was opened at {statement.opened_at:%Y-%m-%d %H:%M:%S} UTC, "
+            "which is still to come",
+        )
+    stamped = _with_all_stamps(key, claim.key)
     return ClaimFindings(
         statement,
         triggers,
         judge_claim(measured, statement, recorded_by),
-        check_key_stamps(key, roots, now),
+        check_key_stamps(stamped, roots, now),
         check_tokens(statement.suspect_timestamps, statement.notice, roots, now),
-        tuple(_check_release(record, key, roots, now) for record in releases),
+        tuple(_check_release(record, stamped, roots, now) for record in releases),
     )
 
 
@@ -216,6 +225,12 @@ def _check_key(claim: Claim, key: VerificationKey) -> None:
         raise ClaimError(3, "the claim is for another key than the public key file")
     if (statement.owner.name, statement.owner.public_key) != (owner.name, owner.public_key):
         raise ClaimError(3, "the claim names another owner than the public key file")
+
+
+def _with_all_stamps(key: VerificationKey, copy: VerificationKey) -> VerificationKey:
+    """Return the checker's key with the stamps of the claim's copy as well: all are over the same digest."""
+    added = tuple(token for token in copy.timestamps if token not in key.timestamps)
+    return replace(key, timestamps=(*key.timestamps, *added))
 
 
 def _check_release(

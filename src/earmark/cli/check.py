@@ -1,23 +1,26 @@
 """The command ``earmark check``: claims and proofs, by anyone who has the public key file."""
 
-from contextlib import nullcontext
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from earmark.cli import authorities, keys, services
-from earmark.cli.output import AsJson, Output, Quiet
+from earmark.cli.asking_again import CheckersJournal, Terms, ask_suspect
+from earmark.cli.output import AsJson, Output, Quiet, warn
 from earmark.cli.training import DataRoot, Threads, TrustCode, use_processor
 
 if TYPE_CHECKING:
     from earmark.claims.checking import ClaimFindings
     from earmark.keys import VerificationKey
-    from earmark.verification import Verdict
+    from earmark.reports.claim_check import AskedAgain, CheckReport
 
 FORMAT = "earmark/claim-check/v1"
 
 
+@services.with_options
 def check(
     file: Annotated[Path, typer.Argument(help="A claim, e.g. claim.zip, or an ownership proof.")],
     vk: Annotated[
@@ -37,7 +40,9 @@ def check(
     tsa_root: authorities.Roots = [],  # noqa: B006 - typer makes a new list
     journal: Annotated[
         Path | None,
-        typer.Option(help="The checker's own, for services: first answers count. Default beside the claim."),
+        typer.Option(
+            help="The checker's own, for services: first answers count. Default: a new one beside the claim."
+        ),
     ] = None,
     commitments: Annotated[
         Path | None,
@@ -47,18 +52,14 @@ def check(
         str | None,
         typer.Option(help="Of a proof: your own data, on which integers and original are compared."),
     ] = None,
-    extract: Annotated[
-        Path | None, typer.Option(help="Write the owner's page out of the claim, to be looked at.")
+    report: Annotated[
+        Path | None, typer.Option(help="Write a page of what this check found, e.g. check.html.")
     ] = None,
     model: Annotated[
         str | None, typer.Option(help="FILE.py:FACTORY for weights whose architecture is code.")
     ] = None,
     trust_code: TrustCode = False,
-    questions_per_second: services.QuestionsPerSecond = None,
-    budget_queries: services.BudgetQueries = None,
-    connections: services.Connections = 1,
-    plain_http: services.PlainHttp = False,
-    bearer_from: services.BearerFrom = None,
+    service: services.ServiceOptions = services.PLAIN,
     threads: Threads = None,
     data_root: DataRoot = Path("data"),
     quiet: Quiet = False,
@@ -88,28 +89,35 @@ def check(
         return
     if commitments is not None or data is not None:
         raise ValueError("--commitments and --data are for proofs, and this is none")
-    findings, page = read_claim(file, key, tsa_root)
+    own = CheckersJournal(file, journal)
+    _check_options(suspect, older_by, journal, own)
+    findings = read_claim(file, key, tsa_root)
     again = None
     if suspect is not None:
-        options = services.ServiceOptions(
-            questions_per_second,
-            budget_queries,
-            connections=connections,
-            plain_http=plain_http,
-            bearer_from=bearer_from,
-        )
-        own_journal = journal or file.with_name(f"{file.name}.journal")
-        again = ask_suspect(
-            suspect, key, findings, own_journal, (options, model, trust_code, data_root), output
-        )
-    elif older_by is not None or journal is not None:
-        raise ValueError("--older-by and --journal go with --suspect")
-    if extract is not None:
-        from earmark.files import write_new
+        terms = Terms(service, model, trust_code, data_root)
+        again = ask_suspect(suspect, key, findings, own, terms, output)
+        for remark in again.remarks:
+            warn(remark)
+    from earmark.reports.claim_check import steps_of
 
-        write_new(extract, page)
-    owned = _say(findings, again, older_by, output)
-    raise typer.Exit(0 if owned else 1)
+    found = steps_of(findings, again, older_by)
+    if report is not None:
+        _write_page(report, key, findings, again, found)
+    _say(findings, again, found, (older_by, report), output)
+    raise typer.Exit(0 if found.owned else 1)
+
+
+def _check_options(
+    suspect: str | None,
+    older_by: str | None,
+    journal: Path | None,
+    own: CheckersJournal,
+) -> None:
+    """Raise before anything is read or asked, for options that do not go together, or a file in the way."""
+    if suspect is None and (older_by is not None or journal is not None):
+        raise ValueError("--older-by and --journal go with --suspect")
+    if suspect is not None and services.is_service(suspect):
+        own.check()
 
 
 def _read_proof(path: Path) -> bytes | None:
@@ -121,76 +129,78 @@ def _read_proof(path: Path) -> bytes | None:
     return data if data.startswith(b"earmark/") else None
 
 
-def read_claim(path: Path, key: "VerificationKey", roots: list[Path]) -> "tuple[ClaimFindings, bytes]":
-    """Return what a claim shows by itself, and its owner's page."""
+def read_claim(path: Path, key: "VerificationKey", roots: list[Path]) -> "ClaimFindings":
+    """Return what a claim shows by itself."""
     from earmark.claims.checking import check_claim
-    from earmark.files import read_bounded
+    from earmark.errors import FormatError
+    from earmark.files import read_bounded, shown
     from earmark.formats import claim_v1
 
-    file = claim_v1.read(read_bounded(path, claim_v1.SIZE_LIMIT_BYTES, "claim"))
-    trusted = authorities.read_roots(roots)
-    return check_claim(file.claim, file.releases, key, trusted, keys.now()), file.report
+    data = read_bounded(path, claim_v1.SIZE_LIMIT_BYTES, "claim")
+    if not data.startswith(claim_v1.MAGIC):
+        raise FormatError(
+            f"{shown(path)} is neither a claim (a zip archive from 'earmark claim') nor an ownership proof"
+        )
+    file = claim_v1.read(data)
+    return check_claim(file.claim, file.releases, key, authorities.read_roots(roots), keys.now())
 
 
-def ask_suspect(
-    name: str,
+def _write_page(
+    path: Path,
     key: "VerificationKey",
     findings: "ClaimFindings",
-    journal_path: Path,
-    chosen: tuple[services.ServiceOptions, str | None, bool, Path],
-    output: Output,
-    *,
-    is_claimed: bool = True,
-) -> "Verdict":
-    """Put the opened questions to a suspect; to a service through a journal of the checker's own."""
-    from earmark.claims.asking_again import ask_again, put_questions
-    from earmark.cli.questioning import open_named
-    from earmark.formats.journal_v1 import Journal
-    from earmark.keys import MarkingKey
+    again: "AskedAgain | None",
+    found: "CheckReport",
+) -> None:
+    """Write the checker's own page: nothing that the claimant wrote for people is in it."""
+    from earmark.claims.asking_again import held_key
+    from earmark.cli.verdict_page import report_context
+    from earmark.files import write_replacing
+    from earmark.reports.verdict_report import render_verdict
 
-    options, model, trust_code, data_root = chosen
-    # What a stranger holds of the key: its public half, and the triggers that were opened.
-    held = MarkingKey(key, {}, {findings.statement.set_id: findings.triggers})
-    is_service = services.is_service(name)
-    if is_service and not journal_path.exists():
-        Journal.create(journal_path, key.transcript.root)
-    terms_of = (
-        services.terms_for(name, options, held, journal_path, data_root, output)
-        if is_service
-        else nullcontext()
+    # Answers of a suspect that may be younger than the opening show nothing: the page then is about the
+    # record, which is at best consistent, and the steps say what the suspect answered.
+    is_own = again is not None and (found.owned or not again.verdict.mark_shown)
+    verdict = again.verdict if again is not None and is_own else findings.verdict
+    context = report_context(
+        command=shlex.join(["earmark", *sys.argv[1:]]),
+        files=(),
+        remarks=() if again is None else again.remarks,
+        check=tuple(str(step) for step in found.steps),
     )
-    with terms_of as terms, output.progress("questioning") as on_progress:
-        found = open_named(name, held, None, model, trust_code, None, terms)
-        journal = Journal(journal_path, key.transcript.root, keys.now) if is_service else None
-        return (ask_again if is_claimed else put_questions)(
-            findings,
-            key,
-            found,
-            journal,
-            int(getattr(found, "form_count", 1)),
-            lambda done: on_progress(done, len(findings.triggers)),
-        )
+    page = render_verdict(verdict, held_key(findings, key), context, include_triggers=True)
+    write_replacing(path, page.encode())
 
 
-def _say(findings: "ClaimFindings", again: "Verdict | None", older_by: str | None, output: Output) -> bool:
-    """Say each step and the verdict; return whether the suspect is the owner's."""
-    from earmark.reports.claim_check import steps_of
+def _say(
+    findings: "ClaimFindings",
+    again: "AskedAgain | None",
+    found: "CheckReport",
+    given: tuple[str | None, Path | None],
+    output: Output,
+) -> None:
+    """Say each step and the verdict."""
     from earmark.reports.summary import summary_json
 
-    report = steps_of(findings, again, older_by)
-    lines = [str(step) for step in report.steps]
+    older_by, report = given
+    lines = [str(step) for step in found.steps]
+    if report is not None:
+        lines.append(f"report: {report}")
     value: dict[str, Any] = {
         "format": FORMAT,
-        "verdict": report.word,
-        "owned": report.owned,
-        "steps": [{"number": step.number, "words": step.words} for step in report.steps],
+        "verdict": found.word,
+        "owned": found.owned,
+        "steps": [{"number": step.number, "words": step.words} for step in found.steps],
         "recorded": summary_json(findings.verdict),
-        "asked_again": None if again is None else summary_json(again),
+        "asked_again": None if again is None else summary_json(again.verdict),
+        "put_now": None if again is None else again.put_now,
+        "earlier_answers": None if again is None else again.earlier or 0,
+        "warnings": [] if again is None else list(again.remarks),
         "suspect_dated": findings.suspect_dated and findings.suspect_dated.to_json(),
         "older_by": older_by,
         "opened_at": findings.statement.opened_at.isoformat(),
         "key_timestamps": [stamp.to_json() for stamp in findings.key_stamps],
         "releases": [release.to_json() for release in findings.releases],
+        "report": None if report is None else str(report),
     }
     output.result("\n".join(lines), value)
-    return report.owned

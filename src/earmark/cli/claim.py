@@ -1,15 +1,15 @@
 """The command ``earmark claim``."""
 
-import shlex
-import sys
-import time
-from datetime import UTC, datetime, timedelta
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from earmark.cli import authorities, keys, services
+from earmark.cli.claim_stamps import ClaimStamps
 from earmark.cli.claimed_set import choose_set, purpose, question_set
 from earmark.cli.output import AsJson, Output, Quiet, warn
 from earmark.cli.passphrase import OwnerPassphraseFile, PassphraseFile
@@ -24,9 +24,28 @@ if TYPE_CHECKING:
     from earmark.suspects import Suspect
     from earmark.verification import Measurement, Verdict
 
-_WAIT_LIMIT_SECONDS = 150  # of an authority that states no accuracy a minute is counted
+_COMMAND = "earmark claim --key KEY SUSPECT -o claim.zip"
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """All that a claim is written from but its statement."""
+
+    key: "MarkingKey"
+    published: "VerificationKey"
+    owner: "OwnerKey"
+    records: "list[ReleaseRecord]"
+
+    def archive(self, statement: "Statement", page: bytes) -> bytes:
+        """Return the claim's bytes."""
+        from earmark.claims.opened_set import open_asked
+        from earmark.formats import claim_v1
+
+        opened = open_asked(self.key, statement.set_id, len(statement.replies))
+        return claim_v1.write(statement, self.published, opened, self.records, page, self.owner)
+
+
+@services.with_options
 def claim(
     suspect: Annotated[str, typer.Argument(help="As for 'earmark verify', but for recorded answers.")],
     key: keys.KeyPath,
@@ -39,7 +58,10 @@ def claim(
     ] = None,
     owner_key: Annotated[
         Path | None,
-        typer.Option("--owner-key", help="Signing key of the key's owner; default beside the key."),
+        typer.Option(
+            "--owner-key",
+            help="Signing key of the key's owner; default beside the key: acme.owner.key, else owner.key.",
+        ),
     ] = None,
     release: Annotated[
         list[Path], typer.Option(help="Release record to put into the claim; may be given again.")
@@ -64,11 +86,7 @@ def claim(
         str | None, typer.Option(help="FILE.py:FACTORY for weights whose architecture is code.")
     ] = None,
     trust_code: TrustCode = False,
-    questions_per_second: services.QuestionsPerSecond = None,
-    budget_queries: services.BudgetQueries = None,
-    connections: services.Connections = 1,
-    plain_http: services.PlainHttp = False,
-    bearer_from: services.BearerFrom = None,
+    service: services.ServiceOptions = services.PLAIN,
     threads: Threads = None,
     data_root: DataRoot = Path("data"),
     passphrase_file: PassphraseFile = None,
@@ -80,7 +98,7 @@ def claim(
 
     A suspect that does not show the mark costs no set: a file is questioned before anything is opened. That
     the set is opened is journalled before the claim is written. Run again after an interruption, the same set
-    is used for the same suspect.
+    and the same stamps are used for the same suspect.
 
     With --tsa, an authority stamps the suspect's digest first, and the opening waits until it is evidently
     later: then nobody has to be believed that the suspect is older.
@@ -91,38 +109,71 @@ def claim(
 
     output = Output(quiet, as_json)
     use_processor(threads)
-    keys.refuse_existing(out)
+    _check_out(out)
     authorities.check_asked(tsa, timeout)
     marking_key = keys.read_key(key, passphrase_file)
     paths = keys.key_paths(key)
     published = _published(vk or paths.verification_key, marking_key)
-    records = [_read_release(path) for path in release]
-    owner = keys.read_owner(owner_key or paths.owner, owner_passphrase_file)
+    records = _read_releases(release, published)
+    owner = keys.read_owner(owner_key or keys.owner_path(key), owner_passphrase_file)
+    parts = _Parts(marking_key, published, owner, records)
+    _check_owner(parts)
     opened = keys.open_journal(key, journal, marking_key)
+    journal_path = journal or paths.journal
     statistic = statistic or ("sequential" if services.is_service(suspect) else "fixed")
-    options = services.ServiceOptions(
-        questions_per_second,
-        budget_queries,
-        connections=connections,
-        plain_http=plain_http,
-        bearer_from=bearer_from,
-    )
-    with services.terms_for(
-        suspect, options, marking_key, journal or paths.journal, data_root, output
-    ) as terms:
+    with services.terms_for(suspect, service, marking_key, journal_path, data_root, output) as terms:
         found = open_named(suspect, marking_key, None, model, trust_code, None, terms)
         set_id = choose_set(opened, published, found.identity, which)
         measurement = question_set(found, marking_key, opened, set_id, (statistic, label_map, looks), output)
         statement = _statement(published, found, measurement, (label_map, looks), set_id)
+        remarks = services.remarks_on(found, measurement) if statement.suspect.is_remote else ()
+    for remark in remarks:
+        warn(remark)
     verdict = judge_claim(measurement, statement, None)
     if not verdict.mark_shown and not even_if_not_shown:
-        _say_not_opened(verdict, set_id, output)
+        _say_not_opened(verdict, set_id, remarks, output)
         raise typer.Exit(1)
-    tokens = _stamped(published, statement, (tsa, tsa_root, timeout), output)
+    page = _page(verdict, marking_key, remarks)
+    _check_fits(parts, statement, page)
+    stamps = ClaimStamps(journal_path, published, statement)
+    tokens = stamps.obtain(_opened_at(opened, set_id), (tsa, tsa_root, timeout), output)
     statement = _opened(opened, published, statement, tokens)
-    _write(out, (statement, verdict), (marking_key, published, owner), records)
-    _say(verdict, statement, out, output)
+    _write(out, parts.archive(statement, page))
+    stamps.forget()
+    _say(verdict, statement, out, remarks, output)
     raise typer.Exit(0 if verdict.mark_shown else 1)
+
+
+def _check_out(path: Path) -> None:
+    """Raise unless the claim can be written: a set that is opened for nothing is lost."""
+    from earmark.errors import EarmarkError
+
+    keys.refuse_existing(path)
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise EarmarkError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def _check_owner(parts: _Parts) -> None:
+    from earmark.errors import InvalidKeyError
+
+    known, given = parts.published.transcript.owner, parts.owner.owner
+    if (known.name, known.public_key) != (given.name, given.public_key):
+        raise InvalidKeyError(
+            f"the owner key is that of {given.name!a}, and the key belongs to {known.name!a}; give his with "
+            "--owner-key"
+        )
+
+
+def _check_fits(parts: _Parts, statement: "Statement", page: bytes) -> None:
+    """Raise unless the claim can be made with as many stamps as there may be: a trial that nobody sees."""
+    from dataclasses import replace
+
+    from earmark.claims.claim import STAMP_LIMIT, TOKEN_LIMIT_BYTES
+
+    parts.archive(replace(statement, suspect_timestamps=(bytes(TOKEN_LIMIT_BYTES),) * STAMP_LIMIT), page)
 
 
 def _published(path: Path, key: "MarkingKey") -> "VerificationKey":
@@ -139,11 +190,27 @@ def _published(path: Path, key: "MarkingKey") -> "VerificationKey":
     return published
 
 
-def _read_release(path: Path) -> "ReleaseRecord":
+def _read_releases(files: list[Path], key: "VerificationKey") -> "list[ReleaseRecord]":
+    """Return the release records; InvalidKeyError unless they are for this key and signed by its owner."""
+    from earmark.claims.certificates import TrustedRoots
+    from earmark.claims.claim import RELEASE_LIMIT
+    from earmark.claims.release_record import check_release
+    from earmark.errors import InvalidKeyError
     from earmark.files import read_bounded
     from earmark.formats import release_record_v1
 
-    return release_record_v1.read(read_bounded(path, release_record_v1.SIZE_LIMIT_BYTES, "release record"))
+    if len(files) > RELEASE_LIMIT:
+        raise ValueError(f"a claim holds at most {RELEASE_LIMIT} release records")
+    records = []
+    for path in files:
+        data = read_bounded(path, release_record_v1.SIZE_LIMIT_BYTES, "release record")
+        record = release_record_v1.read(data)
+        try:
+            check_release(record, key, TrustedRoots(), keys.now())
+        except InvalidKeyError as error:
+            raise InvalidKeyError(f"{path}: {error}") from error
+        records.append(record)
+    return records
 
 
 def _statement(
@@ -172,48 +239,9 @@ def _statement(
     )
 
 
-def _stamped(
-    key: "VerificationKey",
-    statement: "Statement",
-    asked: tuple[list[str], list[Path], float],
-    output: Output,
-) -> tuple[bytes, ...]:
-    """Return stamps over the suspect's notice; TimestampError, and nothing opened, if nobody gives one."""
-    from earmark.claims.claim import request_for_suspect
-    from earmark.errors import TimestampError
-
-    urls, roots, seconds = asked
-    if not urls:
-        return ()
-    outcomes = authorities.ask_authorities(
-        urls,
-        lambda: request_for_suspect(key, statement.set_id, statement.suspect.identity),
-        authorities.read_roots(roots),
-        seconds,
-        output,
-    )
-    for outcome in outcomes:
-        if isinstance(outcome, authorities.Failed):
-            warn(f"{outcome.url}: no stamp: {outcome.reason}")
-    stamped = [item for item in outcomes if isinstance(item, authorities.Stamped)]
-    if not stamped:
-        raise TimestampError("no authority gave a stamp; no set was opened")
-    _wait_until_later(min(item.evidence.latest for item in stamped), output)
-    return tuple(item.token for item in stamped)
-
-
-def _wait_until_later(stamped: datetime, output: Output) -> None:
-    """Wait until nobody can doubt that what comes next comes after a stamp: its clock is not exact."""
-    ready = stamped + timedelta(seconds=1)  # times of opening are whole seconds
-    seconds = (ready - keys.now()).total_seconds()
-    if seconds > _WAIT_LIMIT_SECONDS:
-        warn(f"the stamp's time is not certain for {seconds:.0f} s: the opening will not be evidently later")
-        return
-    total = max(1, round(seconds * 10))
-    with output.progress("until clocks can tell") as on_progress:
-        while (left := (ready - keys.now()).total_seconds()) > 0:
-            on_progress(min(total, max(0, total - round(left * 10))), total)
-            time.sleep(min(left, 0.1))
+def _opened_at(journal: "Journal", set_id: "SetId") -> datetime | None:
+    opening = journal.opening(set_id)
+    return None if opening is None else datetime.fromisoformat(opening[1])
 
 
 def _opened(
@@ -239,36 +267,39 @@ def _opened(
     )
 
 
-def _write(
-    path: Path,
-    found: "tuple[Statement, Verdict]",
-    held: "tuple[MarkingKey, VerificationKey, OwnerKey]",
-    records: "list[ReleaseRecord]",
-) -> None:
-    from earmark.claims.opened_set import open_asked
+def _page(verdict: "Verdict", key: "MarkingKey", remarks: tuple[str, ...]) -> bytes:
+    """Return the owner's page: without the command that was run, which names folders of his."""
     from earmark.cli.verdict_page import report_context
-    from earmark.files import write_new
-    from earmark.formats import claim_v1
     from earmark.reports.verdict_report import render_verdict
 
-    statement, verdict = found
-    key, published, owner = held
-    context = report_context(command=shlex.join(["earmark", *sys.argv[1:]]), files=(), is_claim=True)
-    page = render_verdict(verdict, key, context, include_triggers=True)
-    opened = open_asked(key, statement.set_id, len(statement.replies))
-    write_new(path, claim_v1.write(statement, published, opened, records, page.encode(), owner))
+    context = report_context(command=_COMMAND, files=(), remarks=remarks, is_claim=True)
+    return render_verdict(verdict, key, context, include_triggers=True).encode()
 
 
-def _say_not_opened(verdict: "Verdict", set_id: "SetId", output: Output) -> None:
+def _write(path: Path, data: bytes) -> None:
+    from earmark.files import write_new
+
+    write_new(path, data)
+
+
+def _say_not_opened(verdict: "Verdict", set_id: "SetId", remarks: tuple[str, ...], output: Output) -> None:
     from earmark.reports.summary import summary_json
 
     output.result(
         f"{verdict}\nno set was opened, and no claim written; --even-if-not-shown does both",
-        {**summary_json(verdict), "claim": None, "set": list(set_id), "opened": False},
+        {
+            **summary_json(verdict),
+            "claim": None,
+            "set": list(set_id),
+            "opened": False,
+            "warnings": list(remarks),
+        },
     )
 
 
-def _say(verdict: "Verdict", statement: "Statement", path: Path, output: Output) -> None:
+def _say(
+    verdict: "Verdict", statement: "Statement", path: Path, remarks: tuple[str, ...], output: Output
+) -> None:
     from earmark.reports.summary import summary_json
 
     place = f"{statement.set_id.stratum}:{statement.set_id.number}"
@@ -280,5 +311,11 @@ def _say(verdict: "Verdict", statement: "Statement", path: Path, output: Output)
     ]
     output.result(
         "\n".join(lines),
-        {**summary_json(verdict), "claim": str(path), "set": list(statement.set_id), "opened": True},
+        {
+            **summary_json(verdict),
+            "claim": str(path),
+            "set": list(statement.set_id),
+            "opened": True,
+            "warnings": list(remarks),
+        },
     )

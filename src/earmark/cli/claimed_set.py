@@ -61,9 +61,10 @@ def question_set(
     statistic, label_map, looks = chosen
     if label_map not in LABEL_MAPS:
         raise ValueError("a claim's --label-map is auto or split: a stranger can make no other again")
-    if getattr(suspect, "is_remote", False) and set_id not in journal.sets_shown_to(suspect.identity):
+    if getattr(suspect, "is_remote", False):
         services.check_class_names(suspect, key, label_map)
-        if set_id in journal.exposed_sets():
+        is_new = set_id not in journal.sets_shown_to(suspect.identity)
+        if is_new and set_id in journal.exposed_sets():
             raise JournalError(f"set {set_id.stratum}:{set_id.number} was shown to others; use the next one")
     forms = int(getattr(suspect, "form_count", 1))
     with output.progress("questioning") as on_progress:

@@ -6,20 +6,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earmark.cli import authorities, keys, services
-from earmark.cli.check import ask_suspect, read_claim
-from earmark.cli.output import AsJson, Output, Quiet
+from earmark.cli.asking_again import CheckersJournal, Terms, ask_suspect
+from earmark.cli.check import read_claim
+from earmark.cli.output import AsJson, Output, Quiet, warn
 from earmark.cli.training import DataRoot, Threads, TrustCode, use_processor
 
 if TYPE_CHECKING:
     from earmark.claims.checking import ClaimFindings
     from earmark.claims.comparing import CrossCheck, Decision
     from earmark.keys import VerificationKey
+    from earmark.reports.claim_check import AskedAgain
 
 FORMAT = "earmark/comparison/v1"
-_Claimant = tuple["ClaimFindings", "VerificationKey", Path]
-_Chosen = tuple[services.ServiceOptions, str | None, bool, Path]
+_Claimant = tuple["ClaimFindings", "VerificationKey", CheckersJournal]
 
 
+@services.with_options
 def compare(
     first: Annotated[Path, typer.Argument(help="One claim, e.g. a.zip.")],
     second: Annotated[Path, typer.Argument(help="The other, e.g. b.zip.")],
@@ -41,10 +43,18 @@ def compare(
         ),
     ] = None,
     tsa_root: authorities.Roots = [],  # noqa: B006 - as above
+    journal: Annotated[
+        list[Path],
+        typer.Option(
+            help="The checker's own, for services, to go on with: twice, as the claims. Default: new ones "
+            "beside the claims."
+        ),
+    ] = [],  # noqa: B006 - as above
     model: Annotated[
         str | None, typer.Option(help="FILE.py:FACTORY for weights whose architecture is code.")
     ] = None,
     trust_code: TrustCode = False,
+    service: services.ServiceOptions = services.PLAIN,
     threads: Threads = None,
     data_root: DataRoot = Path("data"),
     quiet: Quiet = False,
@@ -64,37 +74,54 @@ def compare(
     use_processor(threads)
     if len(vk) != 2:
         raise ValueError(f"--vk is given twice, once for each claim, not {len(vk)} times")
-    chosen = (services.ServiceOptions(), model, trust_code, data_root)
-    claimants: list[_Claimant] = []
-    for path, key_path in zip((first, second), vk, strict=True):
-        key = keys.read_verification_key(key_path)
-        claimants.append((read_claim(path, key, tsa_root)[0], key, path))
-    names = (
-        claimants[0][0].statement.owner.name,
-        claimants[1][0].statement.owner.name,
-    )
+    if len(journal) not in (0, 2):
+        raise ValueError(
+            f"--journal is given twice, once for each claim, or not at all: not {len(journal)} times"
+        )
+    chosen = Terms(service, model, trust_code, data_root)
+    journals = [
+        CheckersJournal(path, own) for path, own in zip((first, second), journal or (None, None), strict=True)
+    ]
+    if services.is_service(suspect):
+        for own in journals:
+            own.check()
+    claimants = [
+        _claimant(path, key_path, own, tsa_root)
+        for path, key_path, own in zip((first, second), vk, journals, strict=True)
+    ]
     if claimants[0][0].statement.key_digest == claimants[1][0].statement.key_digest:
         raise ValueError("both claims are for the same key: there are not two claimants")
-    on_suspect = (
-        _holds(claimants[0], suspect, older_by, chosen, output),
-        _holds(claimants[1], suspect, older_by, chosen, output),
+    asked = (
+        _put_to(claimants[0], suspect, older_by, chosen, output),
+        _put_to(claimants[1], suspect, older_by, chosen, output),
     )
+    names = claimants[0][0].statement.owner.name, claimants[1][0].statement.owner.name
     checks = _cross_check(claimants, released, older_by, chosen, output)
-    decision = decide(names, on_suspect, checks)
-    _say(names, on_suspect, checks, decision, output)
+    decision = decide(names, (asked[0][1], asked[1][1]), checks)
+    _say(names, asked, checks, decision, output)
     raise typer.Exit(1 if decision.winner is None else 0)
 
 
-def _holds(claimant: _Claimant, suspect: str, older_by: str | None, chosen: _Chosen, output: Output) -> bool:
+def _claimant(path: Path, key_path: Path, own: CheckersJournal, roots: list[Path]) -> _Claimant:
+    key = keys.read_verification_key(key_path)
+    return read_claim(path, key, roots), key, own
+
+
+def _put_to(
+    claimant: _Claimant, suspect: str, older_by: str | None, chosen: Terms, output: Output
+) -> "tuple[AskedAgain, bool]":
+    """Put one claim's questions to the suspect; return what came of it, and whether the claim holds."""
     from earmark.reports.claim_check import steps_of
 
-    findings, key, path = claimant
-    journal = path.with_name(f"{path.name}.journal")
-    return steps_of(findings, ask_suspect(suspect, key, findings, journal, chosen, output), older_by).owned
+    findings, key, journal = claimant
+    again = ask_suspect(suspect, key, findings, journal, chosen, output)
+    for remark in again.remarks:
+        warn(remark)
+    return again, steps_of(findings, again, older_by).owned
 
 
 def _cross_check(
-    claimants: list[_Claimant], released: list[str], older_by: str | None, chosen: _Chosen, output: Output
+    claimants: list[_Claimant], released: list[str], older_by: str | None, chosen: Terms, output: Output
 ) -> "list[CrossCheck]":
     """Put each key to every model that the other released."""
     from earmark.claims.comparing import CrossCheck, dated_before
@@ -102,14 +129,13 @@ def _cross_check(
     at_hand = _by_identity(released, claimants)
     checks = []
     for asker, releaser in ((0, 1), (1, 0)):
-        findings, key, path = claimants[asker]
+        findings, key, journal = claimants[asker]
         for release in claimants[releaser][0].releases:
             name = at_hand.get(release.model.identity)
-            verdict = name and ask_suspect(
-                name, key, findings, path.with_name(f"{path.name}.journal"), chosen, output, is_claimed=False
-            )
+            again = name and ask_suspect(name, key, findings, journal, chosen, output, is_claimed=False)
             dated = dated_before(findings.statement.opened_at, release, older_by)
-            checks.append(CrossCheck(asker, releaser, release.model.name, verdict or None, dated))
+            verdict = again.verdict if again else None
+            checks.append(CrossCheck(asker, releaser, release.model.name, verdict, dated))
     return checks
 
 
@@ -127,7 +153,7 @@ def _by_identity(released: list[str], claimants: list[_Claimant]) -> dict[str, s
 
 def _say(
     names: tuple[str, str],
-    on_suspect: tuple[bool, bool],
+    asked: "tuple[tuple[AskedAgain, bool], tuple[AskedAgain, bool]]",
     checks: "list[CrossCheck]",
     decision: "Decision",
     output: Output,
@@ -136,8 +162,8 @@ def _say(
 
     shown = [visible(name) for name in names]
     lines = [
-        f"{name!a} on the suspect: {'owned' if holds else 'not shown, or not dated'}"
-        for name, holds in zip(shown, on_suspect, strict=True)
+        f"{name!a} on the suspect: {'owned' if holds else 'not shown, or not dated'}{again.by_journal}"
+        for name, (again, holds) in zip(shown, asked, strict=True)
     ]
     for check in checks:
         asker, releaser = shown[check.claimant], shown[check.releaser]
@@ -151,7 +177,14 @@ def _say(
         "decided_for": winner,
         "reason": decision.reason,
         "claimants": [
-            {"name": name, "owns_suspect": holds} for name, holds in zip(shown, on_suspect, strict=True)
+            {
+                "name": name,
+                "owns_suspect": holds,
+                "put_now": again.put_now,
+                "earlier_answers": again.earlier or 0,
+                "warnings": list(again.remarks),
+            }
+            for name, (again, holds) in zip(shown, asked, strict=True)
         ],
         "cross_checks": [
             {

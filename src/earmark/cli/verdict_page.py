@@ -38,6 +38,7 @@ def report_context(
     remarks: tuple[str, ...] = (),
     clean_accuracy: str | None = None,
     is_claim: bool = False,
+    check: tuple[str, ...] = (),
 ) -> "ReportContext":
     """Return what a report says beside its verdict: when, by what program, of which files."""
     import platform
@@ -58,4 +59,5 @@ def report_context(
         warnings=remarks,
         file_digests={file.name: file_digest(file) for file in files if file.is_file()},
         is_claim=is_claim,
+        check=check,
     )

@@ -191,8 +191,10 @@ def _members(data: bytes) -> dict[str, bytes]:
             infos = archive.infolist()
             _check_members(infos, len(data))
             members = {info.filename: archive.read(info) for info in infos}
-    # A parser of foreign bytes: what else it may raise (struct, codecs) says the same.
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, NotImplementedError, RuntimeError) as error:
+    except FormatError:
+        raise
+    # A parser of foreign bytes: whatever it raises (struct, codecs, overflow), they are no archive.
+    except Exception as error:
         raise FormatError(f"the claim is not a zip archive that can be read: {str(error)[:200]!a}") from error
     if _archive(members) != data:
         raise FormatError("the archive does not have the one form that claims have; copy the file unaltered")

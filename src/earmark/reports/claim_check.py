@@ -10,6 +10,34 @@ from earmark.verification import Verdict
 
 
 @dataclass(frozen=True, slots=True)
+class AskedAgain:
+    """What the checker's own questions gave.
+
+    Attributes:
+        verdict: On the answers.
+        earlier: How many of them are first answers from the checker's own journal, not given now; None
+            for a suspect that is asked without a journal.
+        remarks: What else is to be said of it, for people.
+    """
+
+    verdict: Verdict
+    earlier: int | None = None
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def put_now(self) -> int:
+        """How many questions were put now."""
+        return self.verdict.measurement.question_count - (self.earlier or 0)
+
+    @property
+    def by_journal(self) -> str:
+        """What is to be added of a suspect that was asked through a journal; else nothing."""
+        if self.earlier is None:
+            return ""
+        return f"; {self.put_now} put now, {self.earlier} first answers from the journal"
+
+
+@dataclass(frozen=True, slots=True)
 class CheckedStep:
     """One step.
 
@@ -42,12 +70,12 @@ class CheckReport:
     verdict: str
 
 
-def steps_of(findings: ClaimFindings, again: Verdict | None, older_by: str | None) -> CheckReport:
+def steps_of(findings: ClaimFindings, again: AskedAgain | None, older_by: str | None) -> CheckReport:
     """Return what checking a claim showed.
 
     Args:
         findings: Of steps 1 to 8.
-        again: The verdict on the checker's own questions; None if the suspect was not at hand.
+        again: What the checker's own questions gave; None if the suspect was not at hand.
         older_by: Who attests that the suspect is older than the opening, or None.
 
     Returns:
@@ -75,23 +103,25 @@ def steps_of(findings: ClaimFindings, again: Verdict | None, older_by: str | Non
         )
         return _concluded(steps, False, "consistent" if consistent else "not shown", words)
     older, why = _age(findings, older_by)
-    asked = again.measurement
+    asked = again.verdict.measurement
     steps += [
         CheckedStep(9, f"the suspect is the one of the claim: {visible(statement.suspect.identity)}"),
         CheckedStep(10, why),
         CheckedStep(
-            11, f"asked again, it gives the label to {asked.match_count} of {asked.question_count} triggers"
+            11,
+            f"asked again, it gives the label to {asked.match_count} of {asked.question_count} triggers"
+            f"{again.by_journal}",
         ),
     ]
-    if not again.mark_shown:
-        return _concluded(steps, False, "not shown", f"not shown: {again}")
+    if not again.verdict.mark_shown:
+        return _concluded(steps, False, "not shown", f"not shown: {again.verdict}")
     if not older:
         words = (
             "consistent, and no more: whoever has the opened set could have made this suspect; let a stamp "
             "or --older-by NAME say that it is older"
         )
         return _concluded(steps, False, "consistent", words)
-    return _concluded(steps, True, "owned", str(again))
+    return _concluded(steps, True, "owned", str(again.verdict))
 
 
 def _concluded(steps: list[CheckedStep], owned: bool, word: str, verdict: str) -> CheckReport:
@@ -100,13 +130,14 @@ def _concluded(steps: list[CheckedStep], owned: bool, word: str, verdict: str) -
 
 def _age(findings: ClaimFindings, older_by: str | None) -> tuple[bool, str]:
     """Return whether the suspect is older than the opening, and why."""
-    opened = f"{findings.statement.opened_at:%Y-%m-%d %H:%M:%S} UTC"
+    # When it was opened nobody but the owner saw: see docs/mathematics/opened-sets.md, "The time of opening".
+    opened = f"by the owner's word opened {findings.statement.opened_at:%Y-%m-%d %H:%M:%S} UTC"
     dated = findings.suspect_dated
-    if dated is not None and not findings.statement.suspect.is_remote:
-        return True, f"the suspect is older than the opening ({opened}): stamped {dated}"
+    if dated is not None:
+        return True, f"the suspect is older than the set ({opened}): stamped {dated}"
     if older_by is not None:
-        return True, f"“{visible(older_by)}” attests that the suspect is older than the opening ({opened})"
-    return False, f"nothing shows that the suspect is older than the opening ({opened})"
+        return True, f"“{visible(older_by)}” attests that the suspect is older than the set ({opened})"
+    return False, f"nothing shows that the suspect is older than the set ({opened})"
 
 
 def _dates(findings: ClaimFindings) -> str:

@@ -59,6 +59,7 @@ class ReportContext:
         warnings: What the reader must know, one sentence or more each.
         file_digests: File names to digests of what was read, e.g. ``"sha256:…"``.
         is_claim: Whether the page goes into a claim, so that its triggers are no secret any more.
+        check: The steps of checking a claim, for the page of whoever checked it; empty for other pages.
     """
 
     made_at: datetime
@@ -69,6 +70,7 @@ class ReportContext:
     warnings: tuple[str, ...] = ()
     file_digests: Mapping[str, str] = field(default_factory=dict)
     is_claim: bool = False
+    check: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.made_at.utcoffset() is None:
@@ -98,7 +100,7 @@ def render_verdict(
     environment = environment_of_templates()
     style = environment.get_template("verdict.css.j2").render(
         short_root=key.transcript.root.hex()[:_SHORT_ROOT],
-        include_triggers=include_triggers and not context.is_claim,
+        include_triggers=include_triggers and not (context.is_claim or context.check),
     )
     groups = group_by_set(verdict, key, include_triggers=include_triggers)
     page = environment.get_template("verdict.html.j2").render(

@@ -81,6 +81,8 @@ class Interview:
         journal: The key's journal; None will do for a suspect that always says the same.
         verification_key: The key's public half: its sets, and the temperature of probabilities.
         on_answer: Called with the number of questions answered so far.
+        is_opened: Whether the sets are published already, so that asking shows nothing to anybody: no set has
+            to be the next one.
     """
 
     def __init__(
@@ -89,7 +91,10 @@ class Interview:
         journal: Journal | None,
         verification_key: VerificationKey,
         on_answer: Callable[[int], None],
+        *,
+        is_opened: bool = False,
     ) -> None:
+        self._is_opened = is_opened
         self._suspect = suspect
         self._journal = journal
         self._key = verification_key
@@ -163,7 +168,8 @@ class Interview:
         journal = self._journal
         if journal is None:
             raise AssertionError("checked when this was made")
-        journal.show_set(window[0].set_id, identity, self._key.set_ids)
+        if not self._is_opened:
+            journal.show_set(window[0].set_id, identity, self._key.set_ids)
         for asked in window:
             journal.record_asked(identity, asked.set_id, asked.place)
         replies = self._ask(window, with_weights)

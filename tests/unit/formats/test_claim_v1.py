@@ -2,11 +2,14 @@
 
 import io
 import random
+import struct
 import zipfile
 import zlib
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from earmark.claims.certificates import TrustedRoots
 from earmark.claims.checking import check_claim
@@ -63,6 +66,38 @@ def test_what_was_written_is_read():
     assert findings.verdict.mark_shown
     assert not findings.verdict.owned, "the owner's record alone"
     assert findings.verdict.measurement.match_count == 100
+
+
+def zip64(offset):
+    """The archive with a central directory whose last entry says by a ZIP64 extra where its member is."""
+    start = int.from_bytes(DATA[-6:-2], "little")
+    size = int.from_bytes(DATA[-10:-6], "little")
+    entry = bytearray(DATA[start : start + size])
+    last = entry.rindex(b"PK\x01\x02")
+    extra = struct.pack("<HHQ", 1, 8, offset)
+    entry[last + 30 : last + 32] = struct.pack("<H", len(extra))
+    entry[last + 42 : last + 46] = b"\xff" * 4
+    end = bytearray(DATA[-22:])
+    end[12:16] = struct.pack("<I", size + len(extra))
+    return DATA[:start] + bytes(entry) + extra + bytes(end)
+
+
+@pytest.mark.parametrize("offset", [0, 1 << 31, (1 << 63) - 1, 1 << 63, (1 << 64) - 1])
+def test_members_at_impossible_places(offset):
+    refused(zip64(offset), 1)
+
+
+@given(st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), min_size=1, max_size=12))
+@settings(max_examples=300, deadline=None)
+def test_no_altered_directory_is_more_than_a_refused_claim(changes):
+    """Whatever the library for archives raises, it is step 1."""
+    start = int.from_bytes(DATA[-6:-2], "little")
+    data = bytearray(zip64(1 << 63))
+    for place, value in changes:
+        data[start + place % (len(data) - start)] = value
+    with pytest.raises(ClaimError) as caught:
+        claim_v1.read(bytes(data))
+    assert caught.value.step == 1
 
 
 def test_it_is_the_same_bytes_each_time():
