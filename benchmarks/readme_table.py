@@ -7,6 +7,7 @@ import argparse
 import math
 from pathlib import Path
 
+from table1_table import passes, study
 from written import ROOT, result, write_part
 
 
@@ -21,12 +22,18 @@ def rows() -> list[str]:
         f"{lost['mean']:.2f} points, 95% interval {lost['low']:.2f} to {lost['high']:.2f}: {digits['target']} |",
         f"| triggers that take | 100 of 100 | {matches['least']} or more in all {matches['runs']} runs |",
     ]
+    planned = study()
+    arms = {arm["name"]: arm for arm in planned["arms"]}
     for name, part in table1["arms"].items():
-        if name == "unmarked":
+        if "points_lost_by_marking" not in part:
             continue
         lost, (way, _, count) = part["points_lost_by_marking"], name.rpartition("-")
+        trained = f"{passes(arms[name], planned['settings'])} epochs"
+        if way == "pre-trained":
+            baseline = passes(arms[part.get("baseline", "unmarked")], planned["settings"])
+            trained += f" against an unmarked model of {baseline}, keys as from scratch"
         table.append(
-            f"| accuracy lost, CIFAR-10, resnet18 width 16, 12 epochs, {way}, {count} triggers, "
+            f"| accuracy lost, CIFAR-10, resnet18 width 16, {way}, {trained}, {count} triggers, "
             f"k = {part['k']}, {len(part['seeds'])} seeds | ≤ {lost['target']} points | {lost['mean']:.2f} points, 95% interval {lost['low']:.2f} to "
             f"{lost['high']:.2f}: {lost['verdict']}; {', '.join(sorted(set(part['matches'])))} |"
         )

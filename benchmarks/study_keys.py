@@ -42,7 +42,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_replacing(folder / PASSPHRASE_FILE, f"{TESTING_ONLY_PASSPHRASE}\n".encode())
     for seed in arguments.seeds or study.seeds:
-        for arm in (arm for arm in study.arms if arm.recipe != "none"):
+        for arm in (arm for arm in study.arms if arm.is_marked):
             path = folder / f"{arm.name}-seed{seed}.key"
             if path.exists():
                 continue

@@ -9,6 +9,7 @@ models/STUDY/, so that later studies start from them.
 
 import argparse
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from time import perf_counter
@@ -35,7 +36,7 @@ from earmark.triggers.image import ImageGeometry
 from measuring import RESULTS, draw_alike_everywhere, paired_by_seed, save
 
 HERE = Path(__file__).parent
-UNMARKED = "unmarked"
+CHECKPOINT_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,9 @@ class Arm:
 
     Attributes:
         name: E.g. ``from-scratch-100``.
-        recipe: ``none``, ``from-scratch`` or ``pre-trained`` (which goes on with the unmarked run).
+        recipe: ``none``, ``from-scratch``, ``pre-trained`` (which goes on with the unmarked run), or
+            ``continued`` (which goes on with it in the same way and without triggers: what the pre-trained arms
+            are compared with where it was run, for they have had as many passes).
         triggers: In each set.
         sets: Trigger sets.
         per_batch: k; None to let it follow from the exposures.
@@ -65,6 +68,16 @@ class Arm:
     embedding: dict[str, Any] | None = None
     augmentation: dict[str, Any] | None = None
     exposures: int | None = None
+
+    @property
+    def is_marked(self) -> bool:
+        """Whether there are triggers."""
+        return self.recipe not in ("none", "continued")
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it starts from the unmarked run's model."""
+        return self.recipe in ("pre-trained", "continued")
 
 
 @dataclass(frozen=True)
@@ -100,8 +113,25 @@ def read_study(path: Path) -> Study:
     return Study(settings=settings, arms=arms, seeds=tuple(values.pop("seeds")), **values)
 
 
+def unmarked_of(study: Study) -> Arm:
+    """Return the arm without a mark."""
+    return next(arm for arm in study.arms if arm.recipe == "none")
+
+
+def baseline_of(study: Study, arm: Arm, done: Collection[str]) -> Arm:
+    """Return the arm without a mark that another is compared with: one of as many passes, if it was run."""
+    if arm.recipe == "pre-trained":
+        for other in study.arms:
+            if other.recipe == "continued" and any(f"{other.name}/{seed}" in done for seed in study.seeds):
+                return other
+    return unmarked_of(study)
+
+
 def key_of(study: Study, arm: Arm, seed: int, data: ClassificationData) -> MarkingKey:
-    """Make an arm's key; reproducible, and therefore for experiments only."""
+    """Make an arm's key; reproducible, and therefore for experiments only.
+
+    Arms of one size have one key for each seed, whatever their recipe.
+    """
     randomness = np.random.default_rng([seed, arm.triggers, arm.sets])
     return keygen(
         OwnerKey(f"benchmark {study.name}", bytes(32)),
@@ -130,12 +160,18 @@ def settings_of(study: Study, arm: Arm, seed: int) -> TrainingSettings:
 
 def new_module(study: Study, arm: Arm, seed: int, description: ModelDescription, device: str) -> nn.Module:
     """Return the network a run starts with."""
-    if arm.recipe == "pre-trained":
-        unmarked = next(other for other in study.arms if other.recipe == "none")
-        return load_weights(model_path(study, unmarked, seed)).module.to(device)
+    if arm.goes_on:
+        return load_weights(model_path(study, unmarked_of(study), seed)).module.to(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build(description).to(device)
+
+
+def identity_of(study: Study, arm: Arm, seed: int, description: ModelDescription, root: str | None) -> str:
+    """Return what a run is, for its checkpoint: with another key or another start it is another run."""
+    start = file_digest(model_path(study, unmarked_of(study), seed)) if arm.goes_on else None
+    parts = {name: value for name, value in asdict(arm).items() if value is not None}
+    return json.dumps([study.name, study.data, parts, description.to_text(), root, start])
 
 
 def one_run(study: Study, arm: Arm, seed: int, data: ClassificationData, device: str) -> dict[str, Any]:
@@ -145,10 +181,10 @@ def one_run(study: Study, arm: Arm, seed: int, data: ClassificationData, device:
     path = model_path(study, arm, seed)
     path.parent.mkdir(parents=True, exist_ok=True)
     module = new_module(study, arm, seed, description, device)
-    parts = {name: value for name, value in asdict(arm).items() if value is not None}
-    identity = json.dumps([study.name, study.data, parts, description.to_text()])
-    checkpoint = Checkpoint(path.with_suffix(".checkpoint"), identity, 120.0)
-    key = None if arm.recipe == "none" else key_of(study, arm, seed, data)
+    key = key_of(study, arm, seed, data) if arm.is_marked else None
+    root = None if key is None else key.transcript.root.hex()
+    identity = identity_of(study, arm, seed, description, root)
+    checkpoint = Checkpoint(path.with_suffix(".checkpoint"), identity, CHECKPOINT_SECONDS)
     start = perf_counter()
     with Progress() as bars:
         bar = bars.add_task(f"{arm.name} seed {seed}")
@@ -183,7 +219,7 @@ def one_run(study: Study, arm: Arm, seed: int, data: ClassificationData, device:
                 checkpoint=checkpoint, on_step=on_step, on_epoch=on_epoch,
             )  # fmt: skip
             result |= {
-                "root": key.transcript.root.hex(),
+                "root": root,
                 "k": marking.per_batch,
                 "matches": marking.match_count,
                 "triggers": marking.trigger_count,
@@ -197,7 +233,7 @@ def one_run(study: Study, arm: Arm, seed: int, data: ClassificationData, device:
                 module, description.preprocessing, key_of(study, other, seed, data).backdoor()
             )
             for other in study.arms
-            if other.recipe != "none"
+            if other.is_marked
         }
     right = predict_scores(module, data.test.images, description.preprocessing).argmax(1) == data.test.labels
     return {
@@ -211,8 +247,7 @@ def one_run(study: Study, arm: Arm, seed: int, data: ClassificationData, device:
 
 
 def summary(study: Study, runs: dict[str, Any]) -> dict[str, Any]:
-    """Return the table: every arm against the unmarked one, paired by seed."""
-    unmarked = next(arm for arm in study.arms if arm.recipe == "none")
+    """Return the table: every marked arm against its baseline, paired by seed."""
     rows = {}
     for arm in study.arms:
         done = [seed for seed in study.seeds if f"{arm.name}/{seed}" in runs]
@@ -223,12 +258,14 @@ def summary(study: Study, runs: dict[str, Any]) -> dict[str, Any]:
             "seeds": done,
             "accuracy_percent": float(np.mean([run["accuracy_percent"] for run in own])),
         }
-        if arm.recipe != "none":
+        if arm.is_marked:
+            baseline = baseline_of(study, arm, runs)
+            row["baseline"] = baseline.name
             row["matches"] = [f"{run['matches']} of {run['triggers']}" for run in own]
             row["k"] = own[0]["k"]
-            pairs = [seed for seed in done if f"{unmarked.name}/{seed}" in runs]
+            pairs = [seed for seed in done if f"{baseline.name}/{seed}" in runs]
             lost = [
-                runs[f"{unmarked.name}/{seed}"]["accuracy_percent"]
+                runs[f"{baseline.name}/{seed}"]["accuracy_percent"]
                 - runs[f"{arm.name}/{seed}"]["accuracy_percent"]
                 for seed in pairs
             ]
