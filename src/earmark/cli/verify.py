@@ -34,6 +34,7 @@ OWN_DATA = (
 )
 
 
+@services.with_options
 def verify(
     suspect: Annotated[
         str,
@@ -116,15 +117,7 @@ def verify(
         str | None, typer.Option(help="FILE.py:FACTORY for weights whose architecture is code.")
     ] = None,
     trust_code: TrustCode = False,
-    questions_per_second: services.QuestionsPerSecond = None,
-    budget_queries: services.BudgetQueries = None,
-    price_per_query: services.PricePerQuery = None,
-    budget_money: services.BudgetMoney = None,
-    mix_with: services.MixWith = None,
-    mix_share: services.MixShare = None,
-    connections: services.Connections = 1,
-    plain_http: services.PlainHttp = False,
-    bearer_from: services.BearerFrom = None,
+    service: services.ServiceOptions = services.PLAIN,
     threads: Threads = None,
     data_root: DataRoot = Path("data"),
     passphrase_file: PassphraseFile = None,
@@ -164,21 +157,10 @@ def verify(
         _check_revival(suspect, rule, owner_layer)
         revived = revived_weights(Path(suspect), marking_key, revive, data_root, model, trust_code, output)
     checked: CleanCheck | None = None
-    options = services.ServiceOptions(
-        questions_per_second,
-        budget_queries,
-        price_per_query,
-        budget_money,
-        mix_with,
-        mix_share,
-        connections,
-        plain_http,
-        bearer_from,
-    )
     if suspect.endswith(".csv"):
         verdict, remarks = _verify_recorded(suspect, marking_key, opened, verification_key, looks, asked_by)
     else:
-        with services.terms_for(suspect, options, marking_key, journal_path, data_root, output) as terms:
+        with services.terms_for(suspect, service, marking_key, journal_path, data_root, output) as terms:
 
             def reopen(other: "Preprocessing | None") -> "Suspect":
                 if revived is not None:
