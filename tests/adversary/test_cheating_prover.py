@@ -9,6 +9,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from earmark.commitment.linear import RANDOM_BYTES, commitment_matrix
 from earmark.errors import FormatError, ProofError
@@ -270,6 +271,10 @@ def test_sums_that_could_wrap_around_the_field_are_refused_before_anything_is_pr
     scores = dataclasses.replace(network.scores, bias=np.full(3, PRIME // 4))
     with pytest.raises(ValueError, match="wrap around"):
         dataclasses.replace(network, scores=scores)
+    heavy = sparse.csr_matrix(np.full((8, INPUT_SIZE), PRIME // (2 * 255 * INPUT_SIZE) + 1))
+    layer = dataclasses.replace(network.layers[0], weights=heavy, bias=np.zeros(8, np.int64))
+    with pytest.raises(ValueError, match="wrap around"):
+        dataclasses.replace(network, layers=(layer, *network.layers[1:]))
 
 
 def read(data=None):
@@ -322,21 +327,59 @@ def test_polynomials_that_are_not_the_combinations(monkeypatch):
         assert refused_by(read(data)) == {step}
 
 
-def test_a_row_that_is_no_codeword_is_seen_by_the_proximity_combination(monkeypatch):
+NO_CODEWORD = {
+    "a value": ("first", 0),
+    "an inverse": ("second", 0),
+    "the linear mask": ("masks", 5),
+    "the quadratic mask": ("masks", 34),
+}
+
+
+@pytest.mark.parametrize("row", NO_CODEWORD)
+def test_a_row_that_is_no_codeword_is_seen_by_the_proximity_combination(monkeypatch, row):
+    """A row that no equation uses would be free to be anything, were it not for the proximity combination."""
     from earmark.zero_knowledge import sealing
 
-    honest = sealing._encoded
+    where, number = NO_CODEWORD[row]
+    honest = sealing.encode
+    parts = iter(("first", "second", "masks"))
 
     def encoded(*arguments):
         matrix = honest(*arguments)
-        # A mask that no equation uses would be free to be anything, were it not for the proximity combination.
-        matrix[-1] = np.random.default_rng(0).integers(0, PRIME, matrix.shape[1], np.uint32)
+        if next(parts) == where:
+            matrix[number] = np.random.default_rng(0).integers(0, PRIME, matrix.shape[1], np.uint32)
         return matrix
 
-    monkeypatch.setattr(sealing, "_encoded", encoded)
+    monkeypatch.setattr(sealing, "encode", encoded)
     rows, places = counted(LAYOUT, honest_rows())
     proof = seal(LAYOUT, rows, lambda tables: tables.inverses[places], ProofSecret(b"5" * 32))
+    assert next(parts, None) is None
     assert 7 in refused_by(proof)
+
+
+@pytest.mark.parametrize("changed", ["first root", "second root", "proximity", "linear", "quadratic"])
+def test_everything_said_changes_the_columns_that_are_opened(monkeypatch, changed):
+    """Columns known before something is said could be passed by something made for them."""
+    drawn = ProofTranscript.columns
+    found = []
+
+    def columns(self, *arguments):
+        found.append(drawn(self, *arguments))
+        return found[-1]
+
+    monkeypatch.setattr(ProofTranscript, "columns", columns)
+    honest = read()
+    if changed.endswith("root"):
+        name = changed.replace(" ", "_")
+        other = dataclasses.replace(honest, **{name: bytes(32)})
+    else:
+        values = getattr(honest, changed).copy()
+        values[-1, 0] = (int(values[-1, 0]) + 1) % PRIME
+        other = dataclasses.replace(honest, **{changed: values})
+    refused_by(honest)
+    refused_by(other)
+    assert len(found) == 2
+    assert not np.array_equal(*found)
 
 
 def test_a_challenge_that_hits_a_table_is_refused(monkeypatch):
