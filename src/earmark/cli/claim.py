@@ -111,6 +111,7 @@ def claim(
     use_processor(threads)
     _check_out(out)
     authorities.check_asked(tsa, timeout)
+    _check_counts(tsa, release)
     marking_key = keys.read_key(key, passphrase_file)
     paths = keys.key_paths(key)
     published = _published(vk or paths.verification_key, marking_key)
@@ -156,6 +157,16 @@ def _check_out(path: Path) -> None:
         raise EarmarkError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
+def _check_counts(urls: list[str], releases: list[Path]) -> None:
+    from earmark.claims.claim import RELEASE_LIMIT, STAMP_LIMIT
+
+    if len(urls) > STAMP_LIMIT or len(releases) > RELEASE_LIMIT:
+        raise ValueError(
+            f"a claim holds at most {STAMP_LIMIT} stamps over the suspect and at most {RELEASE_LIMIT} "
+            f"release records, not {len(urls)} and {len(releases)}"
+        )
+
+
 def _check_owner(parts: _Parts) -> None:
     from earmark.errors import InvalidKeyError
 
@@ -193,14 +204,11 @@ def _published(path: Path, key: "MarkingKey") -> "VerificationKey":
 def _read_releases(files: list[Path], key: "VerificationKey") -> "list[ReleaseRecord]":
     """Return the release records; InvalidKeyError unless they are for this key and signed by its owner."""
     from earmark.claims.certificates import TrustedRoots
-    from earmark.claims.claim import RELEASE_LIMIT
     from earmark.claims.release_record import check_release
     from earmark.errors import InvalidKeyError
     from earmark.files import read_bounded
     from earmark.formats import release_record_v1
 
-    if len(files) > RELEASE_LIMIT:
-        raise ValueError(f"a claim holds at most {RELEASE_LIMIT} release records")
     records = []
     for path in files:
         data = read_bounded(path, release_record_v1.SIZE_LIMIT_BYTES, "release record")

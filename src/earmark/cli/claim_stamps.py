@@ -49,6 +49,8 @@ class ClaimStamps:
         Raises:
             TimestampError: Nobody gives a stamp, or it would not be evidently earlier; nothing was opened.
         """
+        from earmark.claims.claim import STAMP_LIMIT
+
         urls, files, seconds = asked
         if not self._statement.suspect.can_be_stamped:
             if urls:
@@ -68,7 +70,7 @@ class ClaimStamps:
             return tuple(kept)
         is_enough = any(evidence.is_root_checked or not roots.anchors for evidence in kept.values())
         if urls and not is_enough:
-            kept |= self._asked(urls, roots, seconds, output)
+            kept = dict([*kept.items(), *self._asked(urls, roots, seconds, output).items()][-STAMP_LIMIT:])
         if kept:
             _wait_until_later(min(evidence.latest for evidence in kept.values()), output)
         return tuple(kept)

@@ -200,7 +200,17 @@ def test_the_forger_s_honest_answer_is_accepted(authority, roots):
     assert check_token(token, IMPRINT, roots, NOW + timedelta(days=1000)) == evidence
 
 
-@pytest.mark.parametrize("status", [1, 2, 3, 4, 5])
+def test_what_is_granted_with_modifications_is_checked_like_any_other(authority, roots):
+    """PKIStatus 1, grantedWithMods (RFC 3161 section 2.4.2)."""
+    honest = check_response(REQUEST, forged_response(forged(authority)), roots, NOW)
+    assert (
+        check_response(REQUEST, forged_response(forged(authority), 1), roots, NOW)[1].time == honest[1].time
+    )
+    with pytest.raises(TimestampError, match="not a time stamp"):
+        check_response(REQUEST, forged_response(b"", 1), roots, NOW)
+
+
+@pytest.mark.parametrize("status", [2, 3, 4, 5])
 def test_what_is_not_granted_is_no_stamp(authority, roots, status):
     for token in (b"", forged(authority)):
         with pytest.raises(TimestampError, match=f"did not grant the stamp .status {status}"):
