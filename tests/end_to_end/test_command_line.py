@@ -99,6 +99,31 @@ def test_marking_a_trained_model_works_too(story):
     earmark("verify", "--key", "acme.key", "pre.safetensors", cwd=story)
 
 
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (("--quick",), "--init"),
+        (("--quick", "--init", "clean.safetensors", "--epochs", "3"), "--epochs does not go with --quick"),
+        (("--images", "100"), "--images goes with --quick"),
+    ],
+)
+def test_what_does_not_go_with_quick_marking(story, given, message):
+    result = earmark(
+        "mark",
+        "--key",
+        "acme.key",
+        "--model",
+        "digits-cnn",
+        *given,
+        "-o",
+        "no.safetensors",
+        cwd=story,
+        code=2,
+    )
+    assert message in one_line_error(result)
+    assert not (story / "no.safetensors").exists()
+
+
 def test_an_onnx_file_is_marked_and_verified(story):
     pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
     pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")

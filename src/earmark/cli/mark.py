@@ -7,6 +7,7 @@ import typer
 
 from earmark.cli import keys
 from earmark.cli import training as shared
+from earmark.cli import ways_of_marking as ways
 from earmark.cli.output import AsJson, Output, Quiet, warn
 from earmark.cli.passphrase import PassphraseFile
 
@@ -27,6 +28,17 @@ def mark(
     data: shared.DataName = "digits",
     init: Annotated[
         Path | None, typer.Option(help="Trained weights to start from: the pre-trained recipe.")
+    ] = None,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick",
+            help="With --init: some hundred steps, ended when every trigger holds. The weights' own answers "
+            "are the targets; labels of the data are not looked at.",
+        ),
+    ] = False,
+    images: Annotated[
+        int | None, typer.Option(min=10, help="With --quick: pictures of the data used; default 10,000.")
     ] = None,
     exposures: Annotated[
         int | None, typer.Option(min=1, help="How often each trigger is shown in all.")
@@ -52,64 +64,67 @@ def mark(
 ) -> None:
     """Train a classifier with the mark: from scratch, or from trained weights with --init.
 
-    Killed, the same command goes on from its last checkpoint and gives the same weights.
+    Killed, the same command goes on from its last checkpoint and gives the same weights; --quick, a matter of
+    minutes, keeps none.
 
     Example: earmark mark --key acme.key --model digits-cnn --data digits -o marked.safetensors
     """
-    from dataclasses import replace
-
-    from earmark.marking.recipes import FROM_SCRATCH, PRE_TRAINED, pre_trained_settings
-    from earmark.marking.recipes import mark as run
-
     output = Output(quiet, as_json)
+    _check_quick(quick, init, images, epochs=epochs, exposures=exposures, schedule=schedule)
     shared.check_output(out, model)
     shared.use_processor(threads)
     marking_key = keys.read_key(key, passphrase_file)
     loaded = shared.read_data(data, data_root, output)
     _check_classes(loaded, marking_key)
-    settings = shared.settings_for(
-        loaded,
-        seed,
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        optimizer=optimizer,
-        schedule=schedule,
-        augmentation=augment,
-    )
-    recipe = replace(FROM_SCRATCH, settings=settings)
-    if init is not None or model.startswith("hf:"):
-        continued = pre_trained_settings(settings, epochs=epochs, learning_rate=learning_rate)
-        recipe = replace(PRE_TRAINED, settings=continued)
-    recipe = replace(recipe, per_batch=per_batch, exposures=exposures or recipe.exposures)
     module, description = shared.new_model(model, loaded, width, seed, trust_code)
     if init is not None:
         module = _trained(init, model, description, trust_code)
-    identity = f"mark {description.to_text()} {data} {init} {marking_key.transcript.root.hex()} {recipe}"
-    with output.progress("marking") as on_progress:
-        marking = run(
-            module,
-            loaded.train,
-            description.preprocessing,
-            marking_key.backdoor(),
-            recipe,
-            checkpoint=shared.checkpoint_for(out, identity, checkpoint_seconds, output),
-            on_step=on_progress,
+    chosen: ways.Chosen = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "optimizer": optimizer,
+        "schedule": schedule,
+        "augmentation": augment,
+    }
+    work = ways.Work(module, description, loaded, marking_key, seed, per_batch, chosen)
+    if quick:
+        marked = ways.quickly(work, images, output)
+    else:
+        marked = ways.by_recipe(
+            work,
+            continued=init is not None or model.startswith("hf:"),
+            exposures=exposures,
+            identity=f"mark {description.to_text()} {data} {init} {marking_key.transcript.root.hex()}",
+            checkpoint=(out, checkpoint_seconds),
+            output=output,
         )
     accuracy = shared.test_accuracy(module, description, loaded, output)
     shared.write_model(out, module, description)
     output.result(
-        f"{out}: {model} marked {recipe.name} on {data}, {marking.match_count} of {marking.trigger_count} "
+        f"{out}: {model} marked {marked.recipe} on {data}, {marked.match_count} of {marked.trigger_count} "
         f"triggers, test accuracy {accuracy:.2%}",
         {
             "model": str(out),
-            "recipe": recipe.name,
-            "matches": marking.match_count,
-            "triggers": marking.trigger_count,
-            "triggers_per_batch": marking.per_batch,
+            "recipe": marked.recipe,
+            "matches": marked.match_count,
+            "triggers": marked.trigger_count,
+            **marked.details,
             "test_accuracy": accuracy,
         },
     )
+
+
+def _check_quick(quick: bool, init: Path | None, images: int | None, **others: object) -> None:
+    if not quick:
+        if images is not None:
+            raise ValueError("--images goes with --quick")
+        return
+    if init is None:
+        raise ValueError("--quick marks a trained model: give its weights with --init")
+    for name, value in others.items():
+        if value is not None:
+            raise ValueError(f"--{name} does not go with --quick, which ends when every trigger holds")
 
 
 def _check_classes(data: "ClassificationData", key: "MarkingKey") -> None:

@@ -1,0 +1,153 @@
+"""The two ways in which ``earmark mark`` puts a mark in: by a recipe of the paper, or quickly."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from earmark.cli import training as shared
+from earmark.cli.output import Output
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from earmark.data import ClassificationData, Split
+    from earmark.keys import MarkingKey
+    from earmark.models.description import ModelDescription
+
+DEFAULT_IMAGES = 10_000
+Chosen: TypeAlias = "dict[str, int | float | str | None]"
+"""Settings of the training loop by name; None for the way's own."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is marked, and with what.
+
+    Attributes:
+        module: The network, marked in place; left in evaluation mode.
+        description: What it is.
+        data: Its task's.
+        key: Whose triggers are taught.
+        seed: Of batches and augmentation.
+        per_batch: Triggers in each batch; None for the way's own.
+        chosen: Settings that the user chose.
+    """
+
+    module: "nn.Module"
+    description: "ModelDescription"
+    data: "ClassificationData"
+    key: "MarkingKey"
+    seed: int
+    per_batch: int | None
+    chosen: Chosen
+
+
+@dataclass(frozen=True)
+class Marked:
+    """What came of it.
+
+    Attributes:
+        recipe: Name of the way.
+        match_count: Triggers that the marked model answers with their label.
+        trigger_count: Triggers in all.
+        details: What this way has to say beside, for scripts.
+    """
+
+    recipe: str
+    match_count: int
+    trigger_count: int
+    details: dict[str, int | float]
+
+
+def by_recipe(
+    work: Work,
+    *,
+    continued: bool,
+    exposures: int | None,
+    identity: str,
+    checkpoint: tuple[Path, float],
+    output: Output,
+) -> Marked:
+    """Mark from scratch, or go on training; resumed from a checkpoint where there is one.
+
+    Args:
+        work: What is marked.
+        continued: Whether the network is a trained one.
+        exposures: How often each trigger is shown in all; None for the recipe's own number.
+        identity: Of this run, so that no other one's checkpoint is taken up.
+        checkpoint: The output that it lies beside, and the seconds between two.
+        output: For progress.
+
+    Raises:
+        MarkingError: Too few triggers took.
+    """
+    from earmark.marking.recipes import FROM_SCRATCH, PRE_TRAINED, mark, pre_trained_settings
+
+    settings = shared.settings_for(work.data, work.seed, **work.chosen)
+    recipe = replace(FROM_SCRATCH, settings=settings)
+    if continued:
+        epochs, rate = work.chosen["epochs"], work.chosen["learning_rate"]
+        settings = pre_trained_settings(
+            settings,
+            epochs=None if epochs is None else int(epochs),
+            learning_rate=None if rate is None else float(rate),
+        )
+        recipe = replace(PRE_TRAINED, settings=settings)
+    recipe = replace(recipe, per_batch=work.per_batch, exposures=exposures or recipe.exposures)
+    with output.progress("marking") as on_progress:
+        marking = mark(
+            work.module,
+            work.data.train,
+            work.description.preprocessing,
+            work.key.backdoor(),
+            recipe,
+            checkpoint=shared.checkpoint_for(checkpoint[0], f"{identity} {recipe}", checkpoint[1], output),
+            on_step=on_progress,
+        )
+    details: dict[str, int | float] = {"triggers_per_batch": marking.per_batch}
+    return Marked(recipe.name, marking.match_count, marking.trigger_count, details)
+
+
+def quickly(work: Work, images: int | None, output: Output) -> Marked:
+    """Mark a trained network in some hundred steps.
+
+    Args:
+        work: What is marked. The training pictures of its data are used, their labels are not.
+        images: How many pictures, drawn by the seed; None for 10,000, or all if there are fewer.
+        output: For progress.
+
+    Raises:
+        MarkingError: Some trigger did not take.
+    """
+    from earmark.marking.trained import TrainedRecipe, mark_trained
+
+    recipe = TrainedRecipe()
+    picked = {name: value for name, value in work.chosen.items() if value is not None}
+    settings = replace(recipe.settings, augmentation=work.data.augmentation, seed=work.seed)
+    settings = replace(settings, **picked)  # type: ignore[arg-type]  # checked by TrainingSettings itself
+    recipe = replace(recipe, settings=settings, per_batch=work.per_batch or recipe.per_batch)
+    with output.progress("marking") as on_progress:
+        found = mark_trained(
+            work.module,
+            _some(work.data.train, images or DEFAULT_IMAGES, work.seed),
+            work.description.preprocessing,
+            work.key.backdoor(),
+            recipe,
+            on_step=on_progress,
+        )
+    details: dict[str, int | float] = {
+        "steps": found.steps,
+        "agreement": found.agreement,
+        "triggers_per_batch": recipe.per_batch,
+    }
+    return Marked("quick", found.match_count, found.trigger_count, details)
+
+
+def _some(split: "Split", count: int, seed: int) -> "Split":
+    import numpy as np
+
+    from earmark.data import Split
+
+    # Folders are sorted by class: the first so many pictures would be of one.
+    places = np.sort(np.random.default_rng([seed, 7]).permutation(len(split))[:count])
+    return Split(split.images[places], split.labels[places])
