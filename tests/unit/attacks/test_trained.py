@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 from earmark.attacks import attack_named  # noqa: E402 - after the skip
 from earmark.attacks.inversion import ClassInversion, PatchUnlearning  # noqa: E402 - after the skip
 from earmark.attacks.protocol import StolenModel, Thief, Watch  # noqa: E402 - after the skip
-from earmark.attacks.training import copied, last_layer, network_inputs  # noqa: E402 - after the skip
+from earmark.attacks.training import copied, features_of, last_layer, network_inputs  # noqa: E402 - after the skip
 from earmark.commitment import Stream  # noqa: E402 - after the skip
 from earmark.data import Split, load_data  # noqa: E402 - after the skip
 from earmark.marking.mixing import Mixer  # noqa: E402 - after the skip
@@ -143,6 +143,36 @@ def test_transfer_gives_a_model_for_the_other_task():
     result = short("transfer", epochs=4).run(marked(), moving, 0)
     assert result.description.class_names == ("even", "odd")
     assert right(result, labels=digits().test.labels % 2) > 0.8
+
+
+@pytest.mark.parametrize("accuracy_loss", [0.01, 0.04, 0.3])
+def test_fine_pruning_finds_in_one_pass_what_a_pass_for_each_look_would(accuracy_loss):
+    attack = short("fine-pruning", accuracy_loss=accuracy_loss)
+    holds = Thief(Split(digits().test.images[:], digits().test.labels))
+    stolen, seen = copied(marked()), []
+    handle = stolen.module.register_forward_hook(lambda module, inputs, output: seen.append(len(output)))
+    found = attack._unused(stolen, holds)
+    handle.remove()
+    assert sum(seen) == len(holds.split)
+
+    layer = last_layer(stolen.module)[1]
+    weight = layer.weight.detach().clone()
+    used = features_of(stolen.module)(network_inputs(stolen, holds.split.images[:]))[0].abs().sum(0)
+    order, enough = used.argsort(stable=True), 0
+    before = right(stolen)
+    for look in range(1, attack.looks):
+        count = look * len(order) // attack.looks
+        with torch.no_grad():
+            layer.weight[:, order[:count]] = 0
+        if before - right(stolen) > accuracy_loss:
+            break
+        enough = count
+    assert 0 < enough < len(order)
+    # Features used equally little may change places: sums of other batches differ in the last digits.
+    assert len(found) == enough
+    assert torch.allclose(used[found], used[order[:enough]], rtol=1e-4, atol=1e-4)
+    with torch.no_grad():
+        layer.weight.copy_(weight)
 
 
 def test_the_pirate_s_triggers_hold_beside_the_owner_s():
