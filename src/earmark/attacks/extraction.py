@@ -87,8 +87,8 @@ class _Answered:
         return inputs, self._answers[numbers]
 
 
-def _card(title: str, access: Access, needs: Need, source: str) -> Card:
-    return Card(title, "extraction", access, frozenset({needs}), source, _DEFAULTS)
+def _card(title: str, access: Access, needs: Need, source: str, differs: str = "") -> Card:
+    return Card(title, "extraction", access, frozenset({needs}), source, _DEFAULTS + differs)
 
 
 _TRAMER = "Tramèr et al. 2016; as an attack on marks: Lukas et al. 2022 (SoK), retraining"
@@ -113,7 +113,13 @@ CROSS_ARCHITECTURE = Extraction(
     width=32,
 )
 KNOCKOFF = Extraction(
-    _card("Knockoff with other pictures", Access.SCORES, Need.OTHER, "Orekondy, Schiele and Fritz 2019"),
+    _card(
+        "Knockoff with other pictures",
+        Access.SCORES,
+        Need.OTHER,
+        "Orekondy, Schiele and Fritz 2019",
+        ". All pictures, as in its random selection; the selection that learns which to ask is left out",
+    ),
     _SETTINGS,
     other_pictures=True,
 )

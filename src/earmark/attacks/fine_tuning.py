@@ -14,7 +14,7 @@ from earmark.training import TrainingSettings
 _PAPER = "Adi et al. 2018, Section 5.3 and the authors' code"
 _PAPER_DEFAULTS = (
     "20 epochs in batches of 100 at 0.001, momentum 0.9, weight decay 0.0005: the last rate of the paper's "
-    "own training and the number of epochs of the authors' code"
+    "own training and the number of epochs of the authors' code. Nesterov momentum here, plain there"
 )
 
 
@@ -80,7 +80,8 @@ STRONG = FineTuning(
         Access.WEIGHTS,
         frozenset({Need.LABELLED}),
         "Gan et al. 2023 (ICCV), Section 5, fine-tuning attack",
-        "30 epochs at 0.05, halved every 5; there with a fifth of the training data",
+        "30 epochs at 0.05, halved after each sixth of the run: every 5 epochs as there for 30 of them, and "
+        "sooner in a shorter run; there with a fifth of the training data",
     ),
     TrainingSettings(epochs=30, learning_rate=0.05, schedule="halving"),
 )

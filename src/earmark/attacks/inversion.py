@@ -316,8 +316,9 @@ NEURAL_CLEANSE = PatchUnlearning(
     _patch_card(
         "Neural Cleanse",
         "Wang et al. 2019",
-        "a class is suspicious from 2 deviations, a fifth of the pictures are stamped, as there; 100 "
-        "steps of search and 5 epochs at 0.01 are ours",
+        "a class is suspicious from 2 deviations, a fifth of the pictures are stamped, as there; the patch's "
+        "size weighs 0.01 throughout, where theirs is raised and lowered during the search; 100 steps of "
+        "search and 5 epochs at 0.01 are ours",
     ),
     _UNLEARN,
 )
