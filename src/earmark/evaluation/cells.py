@@ -1,17 +1,11 @@
 """The plan of a study: its cells, and what tells them from each other."""
 
 import hashlib
-import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-import earmark
-from earmark import training
-from earmark.attacks import training as attack_training
 from earmark.attacks.protocol import Need
 from earmark.evaluation.study import Step, Study, StudyAttack, StudyModel, describe_step
 
@@ -74,7 +68,7 @@ class Cell:
         return f"{self.model}, {self.attack}, {self.image_count} pictures, seed {self.seed}"
 
 
-def plan(study: Study, facts: Facts) -> tuple[Cell, ...]:
+def plan(study: Study, facts: Facts, code: Mapping[Step, str]) -> tuple[Cell, ...]:
     """Return the cells of a study, in the order in which they are run.
 
     Attacks stand outside of models: what a study is stopped for, it is stopped for with every attack begun.
@@ -82,6 +76,7 @@ def plan(study: Study, facts: Facts) -> tuple[Cell, ...]:
     Args:
         study: The study.
         facts: What its files are.
+        code: A digest of the code of every step, taken once for the whole study.
 
     Returns:
         The cells; all different.
@@ -95,7 +90,7 @@ def plan(study: Study, facts: Facts) -> tuple[Cell, ...]:
         for count in counts if needs_pictures(attack) else (0,):
             for model in study.models:
                 for seed in model.seeds:
-                    identity = _identity(study, model, attack, facts, count, seed)
+                    identity = digest_of(_origin(study, model, attack, facts, code, count, seed))
                     cell = Cell(identity, model.name, attack.name, count, count / facts.image_count, seed)
                     if identity in cells:
                         raise ValueError(
@@ -122,42 +117,33 @@ def needs_pictures(attack: StudyAttack) -> bool:
     return any(step.attack().card.needs & _OF_THE_TASK for step in attack.steps)
 
 
-def code_digest(step: Step) -> str:
-    """Return a digest of the code that a step runs: its own module and the training loop.
-
-    What else could change its numbers changes the version of Earmark or of PyTorch, which are in it too.
-    """
-    hasher = hashlib.sha256(f"{earmark.__version__} {version('torch')}".encode())
-    own = inspect.getmodule(type(step.attack()))
-    for module in (own, attack_training, training):
-        if module is not None and module.__file__ is not None:
-            hasher.update(Path(module.__file__).read_bytes())
-    return hasher.hexdigest()
-
-
 def digest_of(value: Any) -> str:
     """Return SHA-256 over JSON with sorted keys, hexadecimal."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _identity(
-    study: Study, model: StudyModel, attack: StudyAttack, facts: Facts, image_count: int, seed: int
-) -> str:
+def _origin(
+    study: Study,
+    model: StudyModel,
+    attack: StudyAttack,
+    facts: Facts,
+    code: Mapping[Step, str],
+    image_count: int,
+    seed: int,
+) -> dict[str, Any]:
     files = facts.models[model.name]
-    return digest_of(
-        {
-            "format": "earmark/cell/v1",
-            "models": [files.marked, files.unmarked],
-            "root": files.root,
-            "steps": [{**describe_step(step), "code": code_digest(step)} for step in attack.steps],
-            "data": facts.data,
-            "image_count": image_count,
-            "seed": seed,
-            "test_images": study.test_images,
-            "epoch_images": study.epoch_images,
-            "epsilon": None if study.epsilon is None else str(study.epsilon),
-            "device": study.device,
-            "augmentation": study.augmentation,
-        }
-    )
+    return {
+        "format": "earmark/cell/v1",
+        "models": [files.marked, files.unmarked],
+        "root": files.root,
+        "steps": [{**describe_step(step), "code": code[step]} for step in attack.steps],
+        "data": facts.data,
+        "image_count": image_count,
+        "seed": seed,
+        "test_images": study.test_images,
+        "epoch_images": study.epoch_images,
+        "epsilon": None if study.epsilon is None else str(study.epsilon),
+        "device": study.device,
+        "augmentation": study.augmentation,
+    }

@@ -9,10 +9,11 @@ from filelock import FileLock, Timeout
 
 from earmark.errors import EarmarkError, FormatError
 from earmark.evaluation.cells import Cell, Facts, ModelFacts, plan
+from earmark.evaluation.code import study_code
 from earmark.evaluation.engine import Done, Engine, Event, Failed
 from earmark.evaluation.run_cell import Setup, read_key
 from earmark.evaluation.store import FAILED, Record, Store
-from earmark.evaluation.study import Study
+from earmark.evaluation.study import Step, Study
 from earmark.evaluation.thief import read_study_data
 from earmark.files import shown
 from earmark.models.weights import file_digest, read_description
@@ -29,12 +30,14 @@ class Prepared:
         facts: What its files are.
         cells: The plan.
         passphrases: Of the models' keys, by name.
+        code: A digest of the code of every step.
     """
 
     study: Study
     facts: Facts
     cells: tuple[Cell, ...]
     passphrases: Mapping[str, str]
+    code: Mapping[Step, str]
 
     def __repr__(self) -> str:
         return f"Prepared({self.study.name!r}, {len(self.cells)} cells)"
@@ -88,7 +91,8 @@ def prepare(
         if any(set(names) != set(data.task.class_names) for names in named):
             raise ValueError(f"{model.name}: key, model and data do not have the same classes")
     facts = Facts({name: found for name, (found, _) in models.items()}, data.digest(), len(data.task.train))
-    return Prepared(study, facts, plan(study, facts), passphrases)
+    code = study_code(study)
+    return Prepared(study, facts, plan(study, facts, code), passphrases, code)
 
 
 @contextmanager
@@ -176,6 +180,7 @@ def run(
         prepared.passphrases,
         prepared.facts.data,
         threads,
+        prepared.code,
     )
     events = engine.run(setup, cells)
     try:

@@ -16,9 +16,10 @@ import torch
 import earmark
 from earmark.attacks.protocol import ModelAttack, StolenModel, SuspectAttack, Thief, Watch
 from earmark.data import Split
-from earmark.errors import FormatError, SuspectError
+from earmark.errors import EarmarkError, FormatError, SuspectError
 from earmark.evaluation.attacked_models import AttackedModel, AttackedModels
-from earmark.evaluation.cells import Cell, code_digest, digest_of
+from earmark.evaluation.cells import Cell, digest_of
+from earmark.evaluation.code import study_code
 from earmark.evaluation.costs import Clock, forget_peak_memory, peak_memory_bytes
 from earmark.evaluation.judging import RESTORED, count_matches, judge, judge_restored
 from earmark.evaluation.study import Step, Study, StudyModel, describe_step
@@ -50,6 +51,7 @@ class Setup:
         passphrases: Of the models' keys, by the model's name.
         data_digest: Of all data, as the plan has it.
         threads: Of PyTorch.
+        code: A digest of the code of every step, as the plan has it.
     """
 
     study: Study
@@ -58,6 +60,7 @@ class Setup:
     passphrases: Mapping[str, str] = field(repr=False)
     data_digest: str
     threads: int
+    code: Mapping[Step, str]
 
 
 def read_key(model: StudyModel, passphrase: str) -> MarkingKey:
@@ -103,6 +106,8 @@ class Worker:
         keep_freed_memory()
         torch.set_num_threads(setup.threads)
         self._data: StudyData | None = None
+        # Loads every attack as well: what is edited from here on is not what this process runs.
+        self._is_as_planned = study_code(setup.study) == dict(setup.code)
 
     def run(self, cell: Cell, on_progress: OnProgress = lambda done, total: None) -> dict[str, Any]:
         """Run a cell.
@@ -115,9 +120,14 @@ class Worker:
             What is recorded (docs/formats/study-v1.md), as values that JSON can hold.
 
         Raises:
-            EarmarkError: A file is missing or malformed, or an attack or verification refuses.
+            EarmarkError: A file is missing or malformed, the code of an attack was edited since the study was
+                planned, or an attack or verification refuses.
             ValueError: The thief lacks what an attack needs.
         """
+        if not self._is_as_planned:
+            raise EarmarkError(
+                "the code of an attack was edited after this study had begun; run it again with --resume"
+            )
         forget_peak_memory()
         case = self._case(cell)
         made = self._attacked(case, on_progress)
@@ -243,7 +253,7 @@ class Worker:
             {
                 "format": "earmark/attacked-model/v1",
                 "model": digest,
-                "step": {**describe_step(step), "code": code_digest(step)},
+                "step": {**describe_step(step), "code": self._setup.code[step]},
                 "image_count": case.cell.image_count,
                 "seed": case.cell.seed,
                 "data": self._setup.data_digest,

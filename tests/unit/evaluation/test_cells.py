@@ -7,7 +7,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-from earmark.evaluation.cells import Facts, ModelFacts, digest_of, plan
+from earmark.evaluation import cells
+from earmark.evaluation.cells import Facts, ModelFacts, digest_of
+from earmark.evaluation.code import study_code
 from earmark.evaluation.study import read_study
 from evaluation_stage import ATTACKS, HEAD, MODELS, STUDY
 
@@ -16,6 +18,10 @@ FACTS = Facts({"marked": ModelFacts("a" * 64, "b" * 64, "c" * 64, 100)}, "d" * 6
 
 def study(text=STUDY):
     return read_study(text.encode(), Path())
+
+
+def plan(of, facts):
+    return cells.plan(of, facts, study_code(of))
 
 
 def test_one_cell_for_each_model_attack_number_and_seed():
@@ -68,10 +74,12 @@ def test_what_changes_no_number_leaves_the_cell():
         assert [cell.id for cell in plan(study(STUDY.replace(*change)), FACTS)] == before
 
 
-def test_other_code_makes_other_cells(monkeypatch):
-    before = {cell.id for cell in plan(study(), FACTS)}
-    monkeypatch.setattr("earmark.evaluation.cells.version", lambda name: "another")
-    assert not before & {cell.id for cell in plan(study(), FACTS)}
+def test_other_code_of_a_step_makes_other_cells_of_whatever_has_that_step():
+    code = study_code(study())
+    before = {cell.id: cell.attack for cell in cells.plan(study(), FACTS, code)}
+    (new_layer,) = [step for step in code if step.name == "rtll"]
+    after = {cell.id: cell.attack for cell in cells.plan(study(), FACTS, {**code, new_layer: "another"})}
+    assert {before[cell] for cell in before.keys() - after.keys()} == {"tuned, then a new last layer"}
 
 
 def test_two_names_for_one_cell_are_refused():
