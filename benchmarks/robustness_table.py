@@ -146,13 +146,17 @@ def tier_3() -> str:
 
 
 def in_short(row: Row | None) -> str:
-    """Return matches and bits of a cell, and what became of the mark unless it survived."""
+    """Return matches and bits of a cell, and unless the mark survived, what became of it and what probabilities say."""
     if row is None:
         return "–"
     if row["outcome"] not in OUTCOMES:
         return f"**{row['outcome']}**"
     said = f"{row['matches']}: {float(row['claim_bits']):.0f} bits"
-    return said if row["outcome"] == "survived" else f"{said}, **{row['outcome']}**"
+    if row["outcome"] == "survived":
+        return said
+    bits = row.get("probabilities_claim_bits")
+    told = f"; {float(bits):.0f} by probabilities" if bits else ""
+    return f"{said}, **{row['outcome']}**{told}"
 
 
 def figure_6() -> str:
