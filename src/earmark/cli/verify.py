@@ -138,19 +138,8 @@ def verify(
     opened = keys.open_journal(key, journal, marking_key)
     picked = pick(preprocessing, marking_key)
     paper = PaperOptions(epsilon, ground_truth, attested_wrong_by)
-    # The paper's rule asks everything, by class names, and knows no price: it would ignore these.
-    exact_only = {
-        "--report": report is not None,
-        "--without-triggers": without_triggers,
-        "--explain": explain,
-        "--data": data is not None,
-        "--preprocessing": preprocessing is not None,
-        "--looks": looks != 1,
-        "--statistic": statistic is not None,
-        "--label-map": label_map != "auto",
-    }
+    given = _exact_only(report, without_triggers, explain, data, preprocessing, looks, statistic, label_map)
     statistic = statistic or ("sequential" if services.is_service(suspect) else "fixed")
-    given = [name for name, is_given in exact_only.items() if is_given]
     _check_options(suspect, rule, paper, asked_by, statistic, label_map, data, owner_layer, given)
     revived = None
     if revive is not None:
@@ -198,6 +187,30 @@ def verify(
         )
     _say(verdict, output, explain, report, remarks)
     raise typer.Exit(0 if verdict.owned else 1)
+
+
+def _exact_only(
+    report: Path | None,
+    without_triggers: bool,
+    explain: bool,
+    data: str | None,
+    preprocessing: str | None,
+    looks: int,
+    statistic: str | None,
+    label_map: str,
+) -> list[str]:
+    """Return the options given that the paper's rule would ignore: it asks everything, by class names."""
+    given = {
+        "--report": report is not None,
+        "--without-triggers": without_triggers,
+        "--explain": explain,
+        "--data": data is not None,
+        "--preprocessing": preprocessing is not None,
+        "--looks": looks != 1,
+        "--statistic": statistic is not None,
+        "--label-map": label_map != "auto",
+    }
+    return [name for name, is_given in given.items() if is_given]
 
 
 def _prepared(
