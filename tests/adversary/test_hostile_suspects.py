@@ -536,7 +536,7 @@ def test_the_code_that_ran_is_the_code_whose_digest_is_given(tmp_path):
     path = callable_file(tmp_path / "model.py")
     (tmp_path / "__pycache__").mkdir()
     suspect = open_suspect(f"{path}:classify", trust_code=True)
-    assert suspect.identity == f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
+    assert suspect.identity == f"python:sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
     assert list((tmp_path / "__pycache__").iterdir()) == []
 
 
