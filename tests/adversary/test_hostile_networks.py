@@ -90,7 +90,21 @@ def sums_of_sums():
     return [*nodes, helper.make_node("Add", ["of w", "of v"], ["y"])], constants
 
 
-@pytest.mark.parametrize("made", [huge_window, dense_after_dense, many_layers, sums_of_sums])
+def normalised_again_and_again():
+    """One layer as large as it may be, then a hundred normalisations, each as large again."""
+    constants = {"w": np.ones((16, 1, 31, 31)), "one": np.ones(16), "zero": np.zeros(16)}
+    nodes = [helper.make_node("Conv", ["x", "w"], ["n0"], pads=[15, 15, 15, 15])]
+    nodes += [
+        helper.make_node("BatchNormalization", [f"n{i}", "one", "zero", "zero", "one"], [f"n{i + 1}"])
+        for i in range(100)
+    ]
+    return [*nodes, helper.make_node("Flatten", ["n100"], ["y"])], constants
+
+
+MADE = [huge_window, dense_after_dense, many_layers, sums_of_sums, normalised_again_and_again]
+
+
+@pytest.mark.parametrize("made", MADE)
 def test_what_would_exhaust_the_converter_is_refused(tmp_path, made):
     (tmp_path / "model.onnx").write_bytes(model(*made()))
     command = [sys.executable, "-c", CONVERT, str(tmp_path / "model.onnx"), str(MEMORY_BYTES)]

@@ -117,7 +117,7 @@ def equations(layout: Layout, tables: TableChallenge, transcript: ProofTranscrip
     bias = np.zeros(_DEGREE, np.int64)
     for layer, drawn in zip((*network.layers, network.scores), (*of_sums, of_scores), strict=True):
         weights[: layer.weights.shape[1]] += product_mod(layer.weights.T.tocsr(), drawn)
-        bias += product_mod(layer.bias[None, :], drawn)[0]
+        bias += product_mod(layer.bias[None, :] % PRIME, drawn)[0]  # reduced, or long sums would overflow
     by_commitment = product_mod(np.ascontiguousarray(commitment_matrix(network.input_size).T), of_commitments)
     weights[: network.input_size] += by_commitment[: network.input_size]
     shared = np.zeros((layout.rows_per_input * layout.width, _DEGREE), np.int64)

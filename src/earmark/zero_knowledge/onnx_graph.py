@@ -18,6 +18,7 @@ from earmark.zero_knowledge.quantiser import Quantiser, Reals, RealTensor
 
 SIZE_LIMIT_BYTES = 64 << 20
 NODE_LIMIT = 2000
+_MADE_LIMIT = 4 * NONZERO_LIMIT  # over all operators: what each makes is made in memory
 
 
 def integer_network(data: bytes, shape: tuple[int, int, int], scale: Reals, shift: Reals) -> IntegerNetwork:
@@ -45,13 +46,29 @@ def integer_network(data: bytes, shape: tuple[int, int, int], scale: Reals, shif
     except ImportError as error:
         raise MissingExtraError("onnx", "zk") from error
     try:
-        graph = onnx.load_from_string(data).graph
+        model = onnx.load_from_string(data)
+        _check_names(model)
+        graph = model.graph
         constants = {item.name: numpy_helper.to_array(item) for item in graph.initializer}
         return _Reader(graph, constants, Quantiser(shape, scale, shift)).read()
     except FormatError:
         raise
     except Exception as error:
         raise FormatError(f"the model cannot be read: {type(error).__name__}") from error
+
+
+def _check_names(model: Any) -> None:
+    """Refuse what two programs could read differently: a proof would be about another network."""
+    graph = model.graph
+    if model.functions or graph.sparse_initializer:
+        raise FormatError("functions and sparse constants cannot be proven about")
+    names = [item.name for item in graph.initializer]
+    names += [name for node in graph.node for name in node.output]
+    if len(set(names)) < len(names):
+        raise FormatError("the model gives one name to two values; programs would run different networks")
+    for node in graph.node:
+        if len({item.name for item in node.attribute}) < len(node.attribute):
+            raise FormatError(f"an attribute of {node.op_type[:40]!a} is there twice")
 
 
 class _Reader:
@@ -77,7 +94,9 @@ class _Reader:
             "Flatten": self._flatten,
             "Reshape": self._flatten,
         }
-        for node in self._graph.node:
+        last = {name: place for place, node in enumerate(self._graph.node) for name in node.input}
+        made = 0
+        for place, node in enumerate(self._graph.node):
             if node.op_type not in operators or node.domain not in ("", "ai.onnx") or len(node.output) != 1:
                 shown = "".join(c if c.isprintable() else "?" for c in node.op_type[:40])
                 known = ", ".join(sorted(operators))
@@ -86,6 +105,14 @@ class _Reader:
             if name is None:
                 raise FormatError(f"the operator {node.op_type} does not read what was computed before")
             self._tensors[node.output[0]] = operators[node.op_type](node, self._tensors[name])
+            made += self._tensors[node.output[0]].weights.nnz
+            if made > _MADE_LIMIT:
+                raise FormatError(
+                    "the network is too large for this version of the proof: too many operators"
+                )
+            for done in [item for item in node.input if item in self._tensors and last[item] == place]:
+                del self._tensors[done]  # what nobody reads any more would fill the memory
+            _bounded(sum(item.weights.nnz for item in self._tensors.values()), "network")
         scores = self._tensors.get(self._graph.output[0].name)
         if scores is None or len(scores.shape) != 1:
             raise FormatError("the model's output is not one score per class")

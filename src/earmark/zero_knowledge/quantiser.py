@@ -112,15 +112,21 @@ class Quantiser:
         return RealTensor(shape, sparse.diags(unit) @ found, np.zeros(len(unit)), found, unit)
 
     def finish(self, tensor: RealTensor) -> IntegerNetwork:
-        """Return the network whose scores are this tensor.
+        """Return the network whose scores are this tensor, less what all classes have in common.
+
+        That changes no answer. Left in, it could be made so large that the differences are rounded away.
 
         Raises:
             FormatError: A sum could wrap around the field.
         """
-        weights = self._widened(tensor.weights)
-        found = np.abs(weights @ self._values.astype(np.float64) + tensor.bias[:, None]).max()
+        weights, bias = self._widened(tensor.weights), tensor.bias - tensor.bias.mean()
+        common = sparse.csr_matrix(weights.mean(axis=0))
+        weights = (weights - sparse.vstack([common] * len(bias))).tocsr()
+        found = np.abs(weights @ self._values.astype(np.float64) + bias[:, None]).max()
+        if not np.isfinite(found):
+            raise FormatError("the network holds numbers that are not finite, or leads to some")
         factor = SCORE_REACH / found if found > 0 else 1.0
-        scores = Layer(Table.REQUANTISE, _rounded(weights * factor), _whole(tensor.bias * factor))
+        scores = Layer(Table.REQUANTISE, _rounded(weights * factor), _whole(bias * factor))
         try:
             channels, height, width = self._shape
             return IntegerNetwork(channels * height * width, tuple(self._layers), scores)

@@ -166,3 +166,47 @@ def test_hostile_bytes_are_a_format_error(data):
 
 def test_the_models_of_these_tests_are_onnx():
     onnx.checker.check_model(onnx.load_from_string(residual_model()))
+
+
+@pytest.mark.parametrize("offset", [2.0**10, 2.0**16, -(2.0**14)])
+def test_what_all_classes_have_in_common_costs_no_resolution(offset):
+    """A thief adds the same to every score: no answer changes, and none of the integers' does."""
+    made = onnx.load_from_string(residual_model())
+    for item in made.graph.initializer:
+        if item.name == "b4":
+            item.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(item) + np.float32(offset), "b4"))
+    images = pictures()
+    before, after = (
+        infer(integer_network(data, (2, 8, 8), SCALE, SHIFT), images.reshape(len(images), -1)).scores
+        for data in (residual_model(), made.SerializeToString())
+    )
+    assert (before.argmax(axis=1) == after.argmax(axis=1)).mean() > 0.97
+    assert np.ptp(after, axis=1).mean() > 0.5 * np.ptp(before, axis=1).mean()
+
+
+def with_twice(kind):
+    """A file in which a name stands for two things: programs may take the one or the other."""
+    made = onnx.load_from_string(residual_model())
+    graph = made.graph
+    if kind == "constant":
+        other = numpy_helper.to_array(next(item for item in graph.initializer if item.name == "w4")) + 1
+        graph.initializer.append(numpy_helper.from_array(other, "w4"))
+    elif kind == "result":
+        graph.node[2].output[0] = graph.node[0].output[0]
+    elif kind == "attribute":
+        graph.node[0].attribute.append(helper.make_attribute("pads", [0, 0, 0, 0]))
+    else:
+        graph.sparse_initializer.append(
+            helper.make_sparse_tensor(
+                helper.make_tensor("w4", TensorProto.FLOAT, [1], [1.0]),
+                helper.make_tensor("places", TensorProto.INT64, [1], [0]),
+                [5, 4],
+            )
+        )
+    return made.SerializeToString()
+
+
+@pytest.mark.parametrize("kind", ["constant", "result", "attribute", "sparse constant"])
+def test_a_file_that_can_be_read_in_two_ways_is_refused(kind):
+    with pytest.raises(FormatError, match=r"one name|twice|sparse|cannot be read|cannot be proven"):
+        integer_network(with_twice(kind), (2, 8, 8), SCALE, SHIFT)
