@@ -36,7 +36,8 @@ def release(
     tsa_root: authorities.Roots = [],  # noqa: B006 - as above
     timeout: authorities.Seconds = authorities.DEFAULT_SECONDS,
     in_toto: Annotated[
-        Path | None, typer.Option("--in-toto", help="Also write the record as an in-toto Statement v1.")
+        Path | None,
+        typer.Option("--in-toto", help="Also write the statement of OpenSSF model signing, with the record."),
     ] = None,
     owner_passphrase_file: OwnerPassphraseFile = None,
     quiet: Quiet = False,
@@ -59,7 +60,7 @@ def release(
     authorities.check_asked(tsa, timeout)
     roots = authorities.read_roots(tsa_root)
     key = keys.read_verification_key(vk)
-    released, files = _read_model(model, output)
+    released, files = _read_model(model, output, for_model_signing=in_toto is not None)
     record = _sign(
         key, released, roots, keys.read_owner(owner_key or keys.owner_path(vk), owner_passphrase_file)
     )
@@ -88,11 +89,13 @@ def _beside(model: str) -> Path:
     return path.with_name(f"{path.name if model.startswith('hf:') else path.stem}.release.json")
 
 
-def _read_model(name: str, output: Output) -> "tuple[ReleasedModel, Mapping[str, bytes]]":
+def _read_model(
+    name: str, output: Output, *, for_model_signing: bool
+) -> "tuple[ReleasedModel, Mapping[str, bytes]]":
     from earmark.cli.released_model import read_model
 
     with output.progress("reading the model") as on_progress:
-        return read_model(name, on_progress)
+        return read_model(name, on_progress, for_model_signing=for_model_signing)
 
 
 def _sign(

@@ -15,23 +15,26 @@ _FOLDER_PREFIX = "hf:"
 
 
 def read_model(
-    name: str, on_progress: Callable[[int, int], None]
+    name: str, on_progress: Callable[[int, int], None], *, for_model_signing: bool = False
 ) -> "tuple[ReleasedModel, dict[str, bytes]]":
     """Return which model it is, and SHA-256 of each of its files by path.
 
     Args:
         name: As for ``earmark verify``: a file, or ``hf:FOLDER``.
         on_progress: Told how many bytes were read, of how many.
+        for_model_signing: Also read the hidden files of a folder, which are none of the model's identity, and
+            refuse links: OpenSSF model signing counts the ones and takes none of the others.
 
     Returns:
         The model, with the identity that it has as a suspect, and its files; of a model that is one file,
         under ``"."``.
 
     Raises:
-        FormatError: There is no such file or folder, or it is of a kind that is never loaded.
+        FormatError: There is no such file or folder, it is of a kind that is never loaded, or has a link.
         ValueError: It is no kind of model that can be released.
     """
     from earmark.claims.release_record import ReleasedModel
+    from earmark.formats.in_toto import IGNORED_PATHS
 
     if name.startswith(_FOLDER_PREFIX):
         from earmark.models.hf_folder import digest_of_files, file_digests
@@ -39,14 +42,33 @@ def read_model(
         folder = Path(name.removeprefix(_FOLDER_PREFIX))
         if not folder.is_dir():
             raise FormatError(f"there is no folder {folder}")
-        found = file_digests(folder, on_progress)
-        digests = {path: sha256 for path, (sha256, _) in found.items()}
-        digest, size_bytes = bytes.fromhex(digest_of_files(digests)), sum(size for _, size in found.values())
-        return ReleasedModel(_shown(folder), "folder", digest, size_bytes), digests
+        found = file_digests(folder, on_progress, IGNORED_PATHS if for_model_signing else None)
+        if for_model_signing:
+            _refuse_links(folder, *(folder / path for path in found))
+        shown = {path: entry for path, entry in found.items() if not _is_hidden(path)}
+        digest = bytes.fromhex(digest_of_files({path: sha256 for path, (sha256, _) in shown.items()}))
+        size_bytes = sum(size for _, size in shown.values())
+        model = ReleasedModel(_shown(folder), "folder", digest, size_bytes)
+        return model, {path: sha256 for path, (sha256, _) in found.items()}
     path = Path(name)
     _check_kind(path)
+    if for_model_signing:
+        _refuse_links(path)
     digest, size_bytes = _file_digest(path, on_progress)
     return ReleasedModel(_shown(path), "file", digest, size_bytes), {".": digest}
+
+
+def _is_hidden(path: str) -> bool:
+    return any(part.startswith(".") for part in path.split("/"))
+
+
+def _refuse_links(*paths: Path) -> None:
+    for path in paths:
+        if path.is_symlink():
+            raise FormatError(
+                f"{path} is a link, which OpenSSF model signing does not sign; release a copy (cp -rL), or "
+                "leave out --in-toto"
+            )
 
 
 def _shown(path: Path) -> str:

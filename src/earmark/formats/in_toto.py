@@ -1,7 +1,8 @@
-"""A release record as an in-toto Statement v1 (docs/formats/release-record-v1.md, "As an in-toto statement").
+"""A release record as OpenSSF model signing carries it (docs/formats/release-record-v1.md).
 
-The subject is named by the digest that OpenSSF model signing gives the same files, so that a policy which
-knows one finds the other. The statement is not signed again: the record inside is.
+The statement is the one that model signing makes of the same files, with the record as one field more in its
+predicate. Its specification tells verifiers to ignore fields that they do not know, so whoever verifies the
+model as ever need not know of Earmark. The statement is not signed here: the record inside is.
 """
 
 import hashlib
@@ -10,25 +11,27 @@ from pathlib import PurePosixPath
 
 from earmark.claims.release_record import ReleaseRecord
 from earmark.commitment.canonical import canonical_json
-from earmark.formats.release_record_v1 import to_json
+from earmark.formats import release_record_v1
 
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
-PREDICATE_TYPE = "https://earmark/release-record/v1"
+PREDICATE_TYPE = "https://model_signing/signature/v1.0"
+RECORD_FIELD = "earmark_release_record"
+IGNORED_PATHS = (".git", ".gitattributes", ".github", ".gitignore")  # by model signing, at a folder's top
 
 
 def write(record: ReleaseRecord, files: Mapping[str, bytes]) -> bytes:
-    """Return a release record as an in-toto Statement v1.
+    """Return a release record in the in-toto statement that OpenSSF model signing makes of the same model.
 
     Args:
         record: The record.
-        files: SHA-256 of every file of the model by its path in the folder, with ``/``; of a model that is
-            one file, under ``"."``.
+        files: SHA-256 of every file of the model by its path in the folder, with ``/``, hidden ones as well,
+            but for ``IGNORED_PATHS``; of a model that is one file, under ``"."``.
 
     Returns:
         Canonical JSON and a line feed.
 
     Source:
-        in-toto attestation framework, Statement v1; the subject's digest as in OpenSSF model signing v1
+        in-toto attestation framework, Statement v1; OpenSSF model signing, predicate v1.0
     """
     names = sorted(files, key=PurePosixPath)
     subject = hashlib.sha256(b"".join(files[name] for name in names)).hexdigest()
@@ -39,10 +42,17 @@ def write(record: ReleaseRecord, files: Mapping[str, bytes]) -> bytes:
                 "subject": [{"name": record.release.model.name, "digest": {"sha256": subject}}],
                 "predicateType": PREDICATE_TYPE,
                 "predicate": {
-                    "record": to_json(record),
+                    "serialization": {
+                        "method": "files",
+                        "hash_type": "sha256",
+                        "allow_symlinks": False,
+                        "ignore_paths": list(IGNORED_PATHS),
+                    },
                     "resources": [
                         {"name": name, "algorithm": "sha256", "digest": files[name].hex()} for name in names
                     ],
+                    # As a text: model signing writes each number in a predicate as floating-point.
+                    RECORD_FIELD: release_record_v1.write(record).decode(),
                 },
             }
         )

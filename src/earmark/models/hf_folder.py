@@ -10,7 +10,7 @@ import json
 import math
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -138,18 +138,21 @@ def digest_of_files(digests: Mapping[str, bytes]) -> str:
 
 
 def file_digests(
-    path: Path, on_progress: Callable[[int, int], None] = lambda done, total: None
+    path: Path,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    hidden_but: Collection[str] | None = None,
 ) -> dict[str, tuple[bytes, int]]:
     """Return SHA-256 and size in bytes of every file that counts in a folder, by name.
 
     Args:
         path: A folder.
         on_progress: Told how many bytes were read, of how many.
+        hidden_but: None, and hidden files do not count; else they do, but for these at the top of the folder.
 
     Raises:
         FormatError: It holds a link out of itself, something that is not a file, or too many files.
     """
-    files = _files(path)
+    files = _files(path, hidden_but)
     done, total = 0, sum(file.stat().st_size for file in files.values())
     found = {}
     for name, file in sorted(files.items()):
@@ -164,16 +167,20 @@ def file_digests(
     return found
 
 
-def _files(path: Path) -> dict[str, Path]:
+def _counts(name: str, left_out: Collection[str] | None) -> bool:
+    """Return whether a file or folder counts: not hidden, or, where names are given, none of those."""
+    return not name.startswith(".") if left_out is None else name not in left_out
+
+
+def _files(path: Path, hidden_but: Collection[str] | None = None) -> dict[str, Path]:
     """Return names, with ``/``, to files; never follows a link that leads out of the folder."""
     home = path.resolve()
     found: dict[str, Path] = {}
     total_bytes = 0
     for parent, folders, names in os.walk(path):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in (*folders, *names):
-            if name.startswith("."):
-                continue
+        left_out = None if hidden_but is None else hidden_but if Path(parent) == path else ()
+        folders[:] = [name for name in folders if _counts(name, left_out)]
+        for name in (*folders, *(name for name in names if _counts(name, left_out))):
             item = Path(parent, name)
             if item.is_symlink() and (name in folders or not item.resolve().is_relative_to(home)):
                 # Its target's contents would be read and could come out in the answers.

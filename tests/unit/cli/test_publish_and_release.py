@@ -265,7 +265,8 @@ def test_a_release_after_a_published_key_is_evident(folder, owner, tmp_path_fact
     # OpenSSF model signing: SHA-256 over the SHA-256 of each file, and here there is one.
     expected = hashlib.sha256(hashlib.sha256(b"weights").digest()).hexdigest()
     assert value["subject"] == [{"name": "model.onnx", "digest": {"sha256": expected}}]
-    assert value["predicate"]["record"] == json.loads(record.read_bytes())
+    assert value["predicateType"] == "https://model_signing/signature/v1.0"
+    assert value["predicate"]["earmark_release_record"].encode() == record.read_bytes()
     out, _ = run(
         "inspect", record, "--vk", folder / "acme.vk.json", "--tsa-root", folder / "root.pem", "--json"
     )
@@ -322,6 +323,7 @@ def test_a_folder_is_released_under_the_identity_that_it_has_as_a_suspect(folder
     (model / "deep.txt").write_text("b")
     (model / "deep" / "a").write_text("a")
     (model / ".git").write_text("not counted")
+    (model / "deep" / ".git").write_text("counted by model signing, and not by us")
     record, statement = folder / "r.json", folder / "s.json"
     run(
         "release",
@@ -338,7 +340,7 @@ def test_a_folder_is_released_under_the_identity_that_it_has_as_a_suspect(folder
     assert (found.kind, found.size_bytes, found.digest.hex()) == ("folder", 4, folder_digest(model))
     value = json.loads(statement.read_bytes())
     names = [item["name"] for item in value["predicate"]["resources"]]
-    assert names == ["config.json", "deep/a", "deep.txt"]  # by parts of paths, not by letters
+    assert names == ["config.json", "deep/.git", "deep/a", "deep.txt"]  # by parts of paths, not by letters
     parts = b"".join(hashlib.sha256((model / name).read_bytes()).digest() for name in names)
     assert value["subject"][0]["digest"]["sha256"] == hashlib.sha256(parts).hexdigest()
 
