@@ -1,19 +1,21 @@
 """The exact tails against a second computation, and the laws that thresholds keep."""
 
 from fractions import Fraction
-from math import isclose, log2
+from math import isclose, log2, prod
 
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from earmark.statistics import (
+    EProcess,
     Penalty,
     adjusted_tail,
     fewest_matches,
     is_owned,
     match_tail,
     match_threshold,
+    sequential_evidence,
     strength_bits,
     triggers_needed,
 )
@@ -60,6 +62,49 @@ def test_the_threshold_is_the_least_count_within_the_limit(count, chance, bits):
 def test_more_bits_never_need_fewer_matches(count, chance, bits, more):
     low, high = match_threshold(count, chance, bits), match_threshold(count, chance, bits + more)
     assert high is None or (low is not None and low <= high)
+
+
+def fortune_from_scratch(payoffs, mixture):
+    """Coefficients of share^j (1 - share)^(t - j), each times its mean under the beta distribution."""
+    alpha, beta = mixture
+    coefficients = [Fraction(1)]
+    for payoff in payoffs:
+        longer = [*coefficients, Fraction(0)]
+        for wins, coefficient in enumerate(coefficients):
+            longer[wins + 1] += coefficient * payoff
+        coefficients = longer
+    count = len(payoffs)
+
+    def rising(start, factors):
+        return prod(range(start, start + factors))
+
+    return sum(
+        coefficient * Fraction(rising(alpha, wins) * rising(beta, count - wins), rising(alpha + beta, count))
+        for wins, coefficient in enumerate(coefficients)
+    )
+
+
+payoffs_given = st.lists(
+    st.one_of(
+        st.sampled_from([0, 1, 2, 10]).map(Fraction),
+        st.tuples(st.integers(0, 12 << 32), st.integers(0, 32)).map(
+            lambda pair: Fraction(pair[0] >> pair[1] << pair[1], 1 << 32)
+        ),
+    ),
+    max_size=14,
+)
+
+
+@given(payoffs_given, st.tuples(st.integers(1, 6), st.integers(1, 6)))
+@settings(max_examples=150, deadline=None)
+def test_evidence_that_grows_with_each_question_equals_all_of_it_from_scratch(payoffs, mixture):
+    process, best = EProcess(mixture), Fraction(1)
+    for count, payoff in enumerate(payoffs, 1):
+        process.add(payoff)
+        best = max(best, fortune_from_scratch(payoffs[:count], mixture))
+        assert process.best == best
+    assert sequential_evidence(payoffs, mixture) == best  # looked at once, at the end
+    assert process.question_count == len(payoffs)
 
 
 @given(st.integers(1, 2**300), st.integers(1, 2**300))

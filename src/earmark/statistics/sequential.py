@@ -37,24 +37,25 @@ class EProcess:
         if min(mixture) < 1:
             raise ValueError(f"both parameters of the mixture must be at least 1, not {mixture}")
         self._alpha, self._beta = mixture
-        # Coefficients of share^j (1 - share)^(t - j), times 2^(32 j). Trailing misses change no coefficient.
-        self._coefficients = [1]
-        self._rises = [1]  # alpha (alpha + 1) … of j factors
-        self._falls = [1]  # beta (beta + 1) … of t - j factors
-        self._norm = 1  # (alpha + beta) … of t factors
-        self._best = Fraction(1)
-        self._has_grown = False  # since it was last worked out, which takes longer than to take a question in
+        # Term j holds the share^j (1 - share)^(t - j) of the polynomial, integrated, times 2^(bits j) and the
+        # mixture's (alpha + beta) … of t factors. A question multiplies each by small numbers, and no more.
+        self._terms = [1]
+        self._bits = 0  # after the point, in the finest payoff so far: most are integers
+        self._norm = 1
+        self._best = 1  # times all that the greatest term is multiplied by
+        self._count = 0
+        self._has_grown = False  # since the terms were last added up
 
     @property
     def question_count(self) -> int:
         """Questions so far, t."""
-        return len(self._falls) - 1
+        return self._count
 
     @property
     def best(self) -> Fraction:
         """The greatest fortune so far, at least 1."""
         self._settle()
-        return self._best
+        return Fraction(self._best, self._norm << (self._bits * (len(self._terms) - 1)))
 
     def add(self, payoff: Fraction) -> None:
         """Take in one question.
@@ -69,30 +70,36 @@ class EProcess:
         if payoff < 1:
             self._settle()  # whatever the stake was, the fortune now falls
         whole = (payoff.numerator << PAYOFF_BITS) // payoff.denominator
-        count = self.question_count
-        self._falls.append(self._falls[-1] * (self._beta + count))
-        self._norm *= self._alpha + self._beta + count
+        self._refine(PAYOFF_BITS + 1 - (whole & -whole).bit_length() if whole else 0)
+        last, kept = self._terms, self._beta + self._count
+        self._terms = [term * (kept - wins) for wins, term in enumerate(last)]
+        growth = self._alpha + self._beta + self._count
+        self._norm *= growth
         if whole:
-            last = self._coefficients
-            self._coefficients = [1, *(0 for _ in last)]
-            for place in range(1, len(last) + 1):
-                kept = last[place] if place < len(last) else 0
-                self._coefficients[place] = kept + last[place - 1] * whole
-            self._rises.append(self._rises[-1] * (self._alpha + len(last) - 1))
+            win = whole >> (PAYOFF_BITS - self._bits)
+            self._terms.append(0)
+            for wins, term in enumerate(last):
+                self._terms[wins + 1] += term * (win * (self._alpha + wins))
+            growth <<= self._bits
+        self._best *= growth
+        self._count += 1
         self._has_grown = self._has_grown or payoff > 1
+
+    def _refine(self, bits: int) -> None:
+        """Keep payoffs with so many bits after the point, if it were fewer."""
+        if bits > self._bits:
+            more = bits - self._bits
+            self._terms = [term << (more * wins) for wins, term in enumerate(self._terms)]
+            self._best <<= more * (len(self._terms) - 1)
+            self._bits = bits
 
     def _settle(self) -> None:
         if self._has_grown:
-            self._best = max(self._best, self._value())
+            total = 0
+            for term in self._terms:
+                total = (total << self._bits) + term
+            self._best = max(self._best, total)
             self._has_grown = False
-
-    def _value(self) -> Fraction:
-        count, degree = self.question_count, len(self._coefficients) - 1
-        total = 0
-        for place, coefficient in enumerate(self._coefficients):
-            scale = PAYOFF_BITS * (degree - place)
-            total += (coefficient * self._rises[place] * self._falls[count - place]) << scale
-        return Fraction(total, self._norm << (PAYOFF_BITS * degree))
 
 
 def sequential_evidence(payoffs: list[Fraction], mixture: tuple[int, int] = (1, 1)) -> Fraction:
