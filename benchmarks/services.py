@@ -4,14 +4,19 @@ A service on this machine answers each trigger with its label at a given share a
 but the same each time: as a model does of whose marks that share survived. It is questioned as by
 ``earmark verify URL``: sequentially, through the journal, with the record on the disk.
 
-Speed is that of ordinary inputs through the suspect, record included, against the bare client with the same requests,
-at 1 and at 16 connections, alternating. The service answers at once: where it takes longer, the ratio is nearer to 1.
+Speed is that of ``earmark verify URL``: triggers through measure(), with the journal and the record on the disk and
+the evidence after each answer, against the bare client with the same requests; and of the suspect alone, with its record
+and without a journal, to tell what costs how much. At 1 and at 16 connections, alternating. The service answers at once:
+where it takes longer, the ratio is nearer to 1. It runs on the same machine, and shares its cores with the client.
 
     python benchmarks/services.py
+
+services_table.py writes the tables in docs/how-to/question-an-api.md.
 """
 
 import asyncio
 import hashlib
+import os
 import sys
 import tempfile
 import time
@@ -21,7 +26,6 @@ from typing import Any
 import numpy as np
 
 import earmark
-from earmark.data import load_data
 from earmark.formats.api_record_v1 import ApiRecord
 from earmark.formats.journal_v1 import Journal
 from earmark.suspects.http import Terms
@@ -36,7 +40,7 @@ from loopback import classifier_app, served
 SURVIVALS = (1.0, 0.8, 0.6)
 RUNS = 8
 SPEED_ROUNDS = 9
-SPEED_REQUESTS = 200
+SPEED_REQUESTS = 200  # triggers of one set
 CLASSES = tuple("0123456789")
 
 
@@ -115,52 +119,72 @@ async def bare_seconds(url: str, bodies: list[bytes], connections: int) -> float
         return time.perf_counter() - began
 
 
-def suspect_seconds(url: str, pictures: list[Any], connections: int) -> float:
-    """Return how long the suspect takes, with its record."""
+def our_seconds(url: str, key: earmark.MarkingKey, connections: int, *, with_journal: bool) -> float:
+    """Return how long the questions of a key take, with the record; with the journal, as the command puts them."""
+    root = key.transcript.root
     with (
         tempfile.TemporaryDirectory() as folder,
-        ApiRecord(Path(folder) / "k.api-record", bytes(32)) as record,
+        ApiRecord(Path(folder) / "k.api-record", root) as record,
     ):
+        Journal.create(Path(folder) / "k.journal", root)
+        journal = Journal(Path(folder) / "k.journal", root)
         terms = Terms(class_names=CLASSES, record=record, connections=connections)
         suspect = earmark.open_suspect(url, terms=terms)
-        suspect.answer(pictures[:1])
+        pictures = [trigger.value for trigger in key.backdoor().triggers]
+        suspect.answer(pictures[:1])  # connected, as the bare client is
         began = time.perf_counter()
-        suspect.answer(pictures)
+        if with_journal:
+            measured = earmark.measure(
+                key, suspect, journal, method=Method(SEQUENTIAL), stop_at=evidence_needed
+            )
+            assert measured.question_count == SPEED_REQUESTS
+        else:
+            assert len(suspect.answer(pictures)) == SPEED_REQUESTS
         seconds = time.perf_counter() - began
         suspect.close()  # type: ignore[attr-defined]  # a service's
     return seconds
 
 
 def speed(connections: int) -> dict[str, Any]:
-    """Return questions per second, bare and through the suspect."""
-    images = load_data("digits").test.images
-    pictures = [images[place % len(images)] for place in range(SPEED_REQUESTS)]
-    bodies = [picture_file(picture, PNG) for picture in pictures]
-    bare, ours = [], []
+    """Return questions per second: bare, with the record, and as the command asks."""
+    owner = earmark.OwnerKey.generate("Benchmark")
+    task = earmark.Task(earmark.ImageGeometry(8, 8, 1), CLASSES)
+    key = earmark.keygen(owner, task, earmark.AbstractSampler(), triggers_per_set=SPEED_REQUESTS)
+    bodies = [picture_file(trigger.value, PNG) for trigger in key.backdoor().triggers]
+    bare, recorded, whole = [], [], []
     with served(
         classifier_app(lambda pixels: [float(pixels.flat[place]) for place in range(10)], CLASSES)
     ) as base:
         url = f"{base}/models/acme/digits"
         for _ in range(SPEED_ROUNDS):
             bare.append(asyncio.run(bare_seconds(url, bodies, connections)))
-            ours.append(suspect_seconds(url, pictures, connections))
-    ratios = [mine / plain for mine, plain in zip(ours, bare, strict=True)]
+            recorded.append(our_seconds(url, key, connections, with_journal=False))
+            whole.append(our_seconds(url, key, connections, with_journal=True))
     return {
         "connections": connections,
         "bare_per_second": SPEED_REQUESTS / median_interval(bare)["median"],
-        "suspect_per_second": SPEED_REQUESTS / median_interval(ours)["median"],
-        "times_the_bare_client": median_interval(ratios),
+        "with_record_per_second": SPEED_REQUESTS / median_interval(recorded)["median"],
+        "as_verify_asks_per_second": SPEED_REQUESTS / median_interval(whole)["median"],
+        "with_record_times_the_bare_client": _times(recorded, bare),
+        "as_verify_asks_times_the_bare_client": _times(whole, bare),
     }
+
+
+def _times(ours: list[float], bare: list[float]) -> dict[str, float]:
+    return median_interval([mine / plain for mine, plain in zip(ours, bare, strict=True)])
 
 
 def main() -> None:
     """Measure and save."""
+    load_before = os.getloadavg()[0]  # of the last minute, before this script adds to it
     save(
         "services",
         {
+            "load_average_before": load_before,
             "classes": 10,
             "triggers": "4 x 100",
             "survivals": {f"{share:.0%}": questions(share) for share in SURVIVALS},
+            "speed_requests": SPEED_REQUESTS,
             "speed": [speed(connections) for connections in (1, 16)],
         },
     )

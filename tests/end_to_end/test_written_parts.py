@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
         "opened_set_table.py",
         "proof_table.py",
         "robustness_table.py",
+        "services_table.py",
         "table1_table.py",
     ],
 )
