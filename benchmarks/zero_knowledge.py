@@ -32,6 +32,7 @@ def networks() -> dict[str, tuple[Any, tuple[int, int, int]]]:
     from torch import nn
 
     from earmark.models.digits_cnn import DigitsCNN
+    from earmark.models.resnet import ResNet18
 
     class Block(nn.Module):
         """Two convolutions and a shortcut."""
@@ -63,6 +64,7 @@ def networks() -> dict[str, tuple[Any, tuple[int, int, int]]]:
         "lenet": (lenet, (1, 28, 28)),
         "cnn-137k": (cnn, (3, 32, 32)),
         "resnet-8": (resnet, (3, 32, 32)),
+        **{f"resnet18-{width}": (ResNet18(10, width=width), (3, 32, 32)) for width in (16, 64)},
     }
 
 

@@ -18,9 +18,10 @@ from earmark.fields.arrays import difference_mod, invert_elements
 from earmark.zero_knowledge.checker import check_proof, steps
 from earmark.zero_knowledge.network import MARGIN_LIMB, TABLE_SIZE, Table, infer
 from earmark.zero_knowledge.proof import OwnershipProof
-from earmark.zero_knowledge.prover import counted, rows_and_places
-from earmark.zero_knowledge.sealing import ProofSecret, seal
+from earmark.zero_knowledge.prover import WitnessRows, places_in_tables, prove
+from earmark.zero_knowledge.sealing import Matrices, ProofSecret, seal
 from earmark.zero_knowledge.statement import Layout
+from earmark.zero_knowledge.sums import Matrix
 from earmark.zero_knowledge.transcript import ProofTranscript
 from small_proofs import (
     DEGREE_BOUND,
@@ -37,9 +38,30 @@ LAYOUT = Layout(tiny_statement())
 
 def honest_rows(statement=None, openings=None):
     layout = Layout(statement or tiny_statement())
-    rows, _ = rows_and_places(layout, openings or tiny_openings(), ProofSecret(bytes(32)))
-    rows = rows.astype(np.int64)
+    witness = WitnessRows(layout, openings or tiny_openings(), ProofSecret(bytes(32)))
+    rows = np.concatenate([witness.first(*part.rows) for part in layout.parts(1 << 10)]).astype(np.int64)
     return np.where(rows > PRIME // 2, rows - PRIME, rows)
+
+
+class GivenRows:
+    """Rows that a cheat has written, with the inverses that he claims."""
+
+    def __init__(self, rows, inverses):
+        self._rows, self._inverses = (rows % PRIME).astype(np.uint32), inverses
+
+    def first(self, begin, end):
+        return self._rows[begin:end]
+
+    def inverses(self, tables, begin, end):
+        return self._inverses(tables)[begin:end]
+
+
+def counted(rows, layout=LAYOUT):
+    """Write how often each pair is looked up into its rows; return the inverses that the tables give."""
+    places = places_in_tables(rows[layout.lookups[:, 0]], layout.lookups[:, 2])
+    counts = np.bincount(places.reshape(-1), minlength=TABLE_SIZE)
+    rows.reshape(-1)[layout.counts_start * layout.width :][:TABLE_SIZE] = counts
+    return lambda tables: tables.inverses[places]
 
 
 def counting_input(rows):
@@ -82,10 +104,8 @@ def counted_where_possible(rows):
 
 
 def sealed(rows, inverses=None, layout=LAYOUT):
-    if inverses is None:
-        field_rows, places = counted(layout, rows)
-        return seal(layout, field_rows, lambda tables: tables.inverses[places], ProofSecret(b"1" * 32))
-    return seal(layout, (rows % PRIME).astype(np.uint32), inverses, ProofSecret(b"1" * 32))
+    inverses = inverses or counted(rows, layout)
+    return seal(layout, GivenRows(rows, inverses), ProofSecret(b"1" * 32))
 
 
 def refused_by(proof, layout=LAYOUT):
@@ -199,30 +219,23 @@ def test_a_pair_that_its_table_does_not_have(monkeypatch, table):
 
 def test_a_wrong_inverse(monkeypatch):
     rows = honest_rows()
-    field_rows, places = counted(LAYOUT, rows)
+    honest = counted(rows)
 
     def inverses(tables):
         # Two errors that cancel in the total.
-        values = tables.inverses[places].copy()
+        values = honest(tables).copy()
         values[0, 0, 0] = (int(values[0, 0, 0]) + 1) % PRIME
         values[0, 1, 0] = (int(values[0, 1, 0]) - 1) % PRIME
         return values
 
-    stopped_only_by(
-        monkeypatch, "products", {4}, lambda: seal(LAYOUT, field_rows, inverses, ProofSecret(b"2" * 32))
-    )
+    stopped_only_by(monkeypatch, "products", {4}, lambda: sealed(rows, inverses))
 
 
 def test_a_wrong_count(monkeypatch):
     rows = honest_rows()
-    field_rows, places = counted(LAYOUT, rows)
-    field_rows[LAYOUT.counts_start, 5] += 1
-    stopped_only_by(
-        monkeypatch,
-        "look-ups",
-        {3},
-        lambda: seal(LAYOUT, field_rows, lambda tables: tables.inverses[places], ProofSecret(b"3" * 32)),
-    )
+    inverses = counted(rows)
+    rows[LAYOUT.counts_start, 5] += 1
+    stopped_only_by(monkeypatch, "look-ups", {3}, lambda: sealed(rows, inverses))
 
 
 def solved(matrix, target):
@@ -272,7 +285,7 @@ def test_sums_that_could_wrap_around_the_field_are_refused_before_anything_is_pr
     with pytest.raises(ValueError, match="wrap around"):
         dataclasses.replace(network, scores=scores)
     heavy = sparse.csr_matrix(np.full((8, INPUT_SIZE), PRIME // (2 * 255 * INPUT_SIZE) + 1))
-    layer = dataclasses.replace(network.layers[0], weights=heavy, bias=np.zeros(8, np.int64))
+    layer = dataclasses.replace(network.layers[0], terms=(Matrix(heavy),), bias=np.zeros(8, np.int64))
     with pytest.raises(ValueError, match="wrap around"):
         dataclasses.replace(network, layers=(layer, *network.layers[1:]))
 
@@ -301,7 +314,7 @@ def altered_combinations(monkeypatch):
     from earmark.zero_knowledge import sealing
 
     honest = sealing._combined
-    rows, places = counted(LAYOUT, honest_rows())
+    rows = honest_rows()
 
     def vanishing():
         # X^k - 1 is zero wherever values lie.
@@ -318,8 +331,7 @@ def altered_combinations(monkeypatch):
             return tuple(sent)
 
         monkeypatch.setattr(sealing, "_combined", combined)
-        proof = seal(LAYOUT, rows, lambda tables: tables.inverses[places], ProofSecret(b"4" * 32))
-        yield step, proof.to_bytes()
+        yield step, sealed(rows).to_bytes()
 
 
 def test_polynomials_that_are_not_the_combinations(monkeypatch):
@@ -329,31 +341,31 @@ def test_polynomials_that_are_not_the_combinations(monkeypatch):
 
 NO_CODEWORD = {
     "a value": ("first", 0),
+    "a count": ("first", LAYOUT.first_rows - 1),
     "an inverse": ("second", 0),
-    "the linear mask": ("masks", 5),
-    "the quadratic mask": ("masks", 34),
+    "the linear mask": ("second", LAYOUT.masks_start + 5),
+    "the quadratic mask": ("second", LAYOUT.masks_start + 34),
 }
 
 
 @pytest.mark.parametrize("row", NO_CODEWORD)
 def test_a_row_that_is_no_codeword_is_seen_by_the_proximity_combination(monkeypatch, row):
     """A row that no equation uses would be free to be anything, were it not for the proximity combination."""
-    from earmark.zero_knowledge import sealing
+    matrix, number = NO_CODEWORD[row]
+    honest = Matrices.values
+    altered_residues = set()
 
-    where, number = NO_CODEWORD[row]
-    honest = sealing.encode
-    parts = iter(("first", "second", "masks"))
+    def values(self, polynomials, residue):
+        found = honest(self, polynomials, residue)
+        place = number - polynomials.begin
+        if polynomials.matrix == matrix and 0 <= place < polynomials.count:
+            found[:, place] = np.random.default_rng(residue).integers(0, PRIME, len(found), np.uint32)
+            altered_residues.add(residue)
+        return found
 
-    def encoded(*arguments):
-        matrix = honest(*arguments)
-        if next(parts) == where:
-            matrix[number] = np.random.default_rng(0).integers(0, PRIME, matrix.shape[1], np.uint32)
-        return matrix
-
-    monkeypatch.setattr(sealing, "encode", encoded)
-    rows, places = counted(LAYOUT, honest_rows())
-    proof = seal(LAYOUT, rows, lambda tables: tables.inverses[places], ProofSecret(b"5" * 32))
-    assert next(parts, None) is None
+    monkeypatch.setattr(Matrices, "values", values)
+    proof = sealed(honest_rows())
+    assert altered_residues == set(range(8))
     assert 7 in refused_by(proof)
 
 
@@ -449,8 +461,13 @@ def test_a_gated_model_teaches_its_maker_only_accepted_or_refused():
         labels = infer(tiny_network(), openings.values).scores.argmax(axis=1)
         labels[unmatched] = (labels[unmatched] + 1) % 3
         other = dataclasses.replace(statement, labels=labels)
-        rows, _ = rows_and_places(Layout(other), openings, ProofSecret(seeded(unmatched)(32)))
-        assert rows[LAYOUT.bits_start].sum() == statement.needed
-        assert not rows[unmatched * LAYOUT.rows_per_input : (unmatched + 1) * LAYOUT.rows_per_input].any()
-        lengths.add(rows.shape)
-    assert len(lengths) == 1
+        witness = WitnessRows(Layout(other), openings, ProofSecret(seeded(unmatched)(32)))
+        bits = witness.first(LAYOUT.bits_start, LAYOUT.bits_start + 1)
+        assert bits.sum() == statement.needed
+        inputs = witness.first(0, LAYOUT.bits_start).reshape(statement.input_count, -1)
+        assert not inputs[unmatched].any()
+        proof = prove(other, openings, random_bytes=seeded(unmatched))
+        check_proof(other, proof.to_bytes())
+        lengths.add(len(proof.to_bytes()))
+    # Nor is there anything about which failed in the length: it follows from the statement's sizes.
+    assert lengths == {len(tiny_proof())}

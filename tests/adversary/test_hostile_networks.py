@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 pytest.importorskip("numba")
 
 MEMORY_BYTES = 3 << 30
-SECONDS = 60
+SECONDS = 180  # for what is refused at the limit on multiplications; the rest takes a few
 CONVERT = """
 import resource, sys
 import numpy as np
@@ -81,19 +81,48 @@ def many_layers():
     return [*nodes, helper.make_node("Flatten", [before], ["y"])], constants
 
 
+def written_out(name):
+    """A convolution as large as one may be, and an average that needs it as a matrix."""
+    return [
+        helper.make_node("Conv", ["x", name], [f"of {name}"], pads=[15, 15, 15, 15]),
+        helper.make_node("AveragePool", [f"of {name}"], [f"{name} written out"], kernel_shape=[1, 1]),
+    ]
+
+
 def sums_of_sums():
     """Two matrices as large as one may be, added; and so on, were it not refused."""
     constants = {"w": np.ones((16, 1, 31, 31)), "v": np.ones((16, 1, 31, 31))}
-    nodes = [
-        helper.make_node("Conv", ["x", name], [f"of {name}"], pads=[15, 15, 15, 15]) for name in constants
-    ]
-    return [*nodes, helper.make_node("Add", ["of w", "of v"], ["y"])], constants
+    both = helper.make_node("Add", ["w written out", "v written out"], ["y"])
+    return [*written_out("w"), *written_out("v"), both], constants
+
+
+def doubled():
+    """A convolution added to itself, and that to itself: 2^60 convolutions."""
+    nodes = [helper.make_node("Conv", ["x", "w"], ["x0"])]
+    nodes += [helper.make_node("Add", [f"x{i}", f"x{i}"], [f"x{i + 1}"]) for i in range(60)]
+    return [*nodes, helper.make_node("Flatten", ["x60"], ["y"])], {"w": np.ones((2, 1, 32, 32))}
+
+
+def one_after_another():
+    """Sums of many convolutions, rectified again and again: each could be, all together would take for ever."""
+    nodes, before = [], "x"
+    for i in range(100):
+        nodes.append(
+            helper.make_node("Conv", [before, "first" if i == 0 else "w"], [f"x{i}.0"], pads=[1] * 4)
+        )
+        nodes += [helper.make_node("Add", [f"x{i}.{j}", f"x{i}.{j}"], [f"x{i}.{j + 1}"]) for j in range(5)]
+        nodes.append(helper.make_node("Relu", [f"x{i}.5"], [f"r{i}"]))
+        before = f"r{i}"
+    flat = helper.make_node("Flatten", [before], ["y"])
+    draw = np.random.default_rng(0)  # weights of one sign would all be rounded to zero
+    return [*nodes, flat], {"first": draw.normal(size=(8, 1, 3, 3)), "w": draw.normal(size=(8, 8, 3, 3))}
 
 
 def normalised_again_and_again():
     """One layer as large as it may be, then a hundred normalisations, each as large again."""
     constants = {"w": np.ones((16, 1, 31, 31)), "one": np.ones(16), "zero": np.zeros(16)}
-    nodes = [helper.make_node("Conv", ["x", "w"], ["n0"], pads=[15, 15, 15, 15])]
+    nodes = written_out("w")
+    nodes[-1].output[0] = "n0"
     nodes += [
         helper.make_node("BatchNormalization", [f"n{i}", "one", "zero", "zero", "one"], [f"n{i + 1}"])
         for i in range(100)
@@ -101,7 +130,15 @@ def normalised_again_and_again():
     return [*nodes, helper.make_node("Flatten", ["n100"], ["y"])], constants
 
 
-MADE = [huge_window, dense_after_dense, many_layers, sums_of_sums, normalised_again_and_again]
+MADE = [
+    huge_window,
+    dense_after_dense,
+    many_layers,
+    sums_of_sums,
+    normalised_again_and_again,
+    doubled,
+    one_after_another,
+]
 
 
 @pytest.mark.parametrize("made", MADE)

@@ -9,7 +9,7 @@ import numpy as np
 from earmark.fields import PRIME, root_of_unity
 from earmark.fields.arrays import difference_mod, evaluate, multiply_elements, powers, sum_mod
 from earmark.zero_knowledge.checker import steps, values_where_values_lie
-from earmark.zero_knowledge.columns import ColumnTree
+from earmark.zero_knowledge.columns import ColumnHashes
 from earmark.zero_knowledge.equations import column_points, combinations, equations, table_challenge
 from earmark.zero_knowledge.proof import OwnershipProof
 from earmark.zero_knowledge.prover import prove
@@ -81,7 +81,9 @@ def simulated(draw, monkeypatch):
         matrix[:, places] = random_words(draw, rows, QUERY_COUNT)
         salts = draw.integers(0, 256, (LAYOUT.code_length, 32), np.uint8)
         matrices.append(np.ascontiguousarray(matrix[:, places]))
-        trees.append(ColumnTree(matrix, salts))
+        hashes = ColumnHashes(salts, rows)
+        hashes.add(np.arange(LAYOUT.code_length), np.ascontiguousarray(matrix.T))
+        trees.append(hashes.tree())
     transcript = ProofTranscript(statement.digest)
     transcript.absorb("first root", trees[0].root)
     tables = table_challenge(transcript)
@@ -117,8 +119,8 @@ def simulated(draw, monkeypatch):
         proximity,
         linear,
         quadratic,
-        trees[0].open(places),
-        trees[1].open(places),
+        trees[0].open(places, matrices[0]),
+        trees[1].open(places, matrices[1]),
     )
 
 

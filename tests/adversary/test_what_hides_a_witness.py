@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from earmark.fields import PRIME, root_of_unity
-from earmark.fields.arrays import coset_coefficients, powers, transform
-from earmark.zero_knowledge import sealing
+from earmark.fields.arrays import out_of_lanes, powers, transform
 from earmark.zero_knowledge.checker import values_where_values_lie
-from earmark.zero_knowledge.prover import _chosen, prove
-from earmark.zero_knowledge.sealing import ProofSecret
+from earmark.zero_knowledge.network import infer
+from earmark.zero_knowledge.prover import drawn_by_lot, prove
+from earmark.zero_knowledge.sealing import Matrices, ProofSecret
 from earmark.zero_knowledge.statement import QUERY_COUNT, Layout
 from small_proofs import seeded, tiny_openings, tiny_statement
 
@@ -25,22 +25,35 @@ def secret(number):
     return ProofSecret(np.random.default_rng(number).bytes(32))
 
 
-def coefficients(codewords):
-    """The polynomials of codewords, ``(rows, degree bound)``."""
-    found = coset_coefficients(np.ascontiguousarray(codewords))
-    assert not found[:, SIZE:].any(), "a codeword has a degree below the bound"
-    return np.ascontiguousarray(found[:, :SIZE])
+class Zeros:
+    """Rows without anything in them: what is found in the matrices is what hides."""
+
+    def first(self, begin, end):
+        return np.zeros((end - begin, WIDTH), np.uint32)
+
+    def inverses(self, tables, begin, end):
+        return np.zeros((end - begin, WIDTH, 5), np.uint32)
 
 
-def second_matrix(number=1):
-    return sealing._second_matrix(
-        LAYOUT, np.zeros((len(LAYOUT.lookups), WIDTH, 5), np.uint32), secret(number)
-    )
+def matrices(number=1):
+    return Matrices(LAYOUT, Zeros(), secret(number))
+
+
+def coefficients(polynomials):
+    """The polynomials of some rows, ``(rows, degree bound)``."""
+    return out_of_lanes(polynomials.lanes, polynomials.count)
+
+
+def rows_of(name, number=1):
+    """All rows of a matrix but the masks, by their values, ``(rows, degree bound)``."""
+    made = matrices(number)
+    parts = [made.first(part) if name == "first" else made.second(part, None) for part in made.parts]
+    return transform(np.concatenate([coefficients(part) for part in parts]))
 
 
 def masks(number=1):
     """The five rows of the proximity mask, and both masks of double degree put together again."""
-    rows = coefficients(second_matrix(number)[LAYOUT.masks_start :])
+    rows = coefficients(matrices(number).masks())
     proximity, linear, quadratic = rows[:5], rows[5:20].reshape(3, 5, SIZE), rows[20:35].reshape(3, 5, SIZE)
     assert len(rows) == 35
     return proximity, joined(linear), joined(quadratic)
@@ -82,28 +95,36 @@ def test_masks_change_nothing_that_is_checked():
 @pytest.mark.parametrize("which", [1, 2], ids=["linear", "quadratic"])
 def test_a_mask_of_double_degree_is_split_at_random(which):
     """The obvious split, with nothing in the middle row, shows places of the unmasked combination."""
-    rows = coefficients(second_matrix()[LAYOUT.masks_start :])[5 + 15 * (which - 1) :][:15].reshape(
-        3, 5, SIZE
-    )
+    rows = coefficients(matrices().masks())[5 + 15 * (which - 1) :][:15].reshape(3, 5, SIZE)
     for part in rows:
         looks_uniform(part)
 
 
 @pytest.mark.parametrize("name", ["first", "second"])
 def test_behind_the_values_of_every_row_stand_as_many_random_ones_as_columns_are_opened(name):
-    rows = np.zeros((7, WIDTH), np.uint32)
-    found = transform(coefficients(sealing._encoded(LAYOUT, rows, secret(3), name)))
+    found = rows_of(name)
+    assert len(found) == (LAYOUT.first_rows if name == "first" else LAYOUT.masks_start)
     assert not found[:, :WIDTH].any()
     noise = found[:, WIDTH:]
-    assert noise.shape == (7, QUERY_COUNT)
+    assert noise.shape == (len(found), QUERY_COUNT)
     looks_uniform(noise)
-    assert len(np.unique(noise)) > 0.99 * noise.size, "no row has another's random values"
-    other = transform(coefficients(sealing._encoded(LAYOUT, rows, secret(4), name)))[:, WIDTH:]
+    assert len(np.unique(noise, axis=0)) == len(noise), "no row has another's random values"
+    other = rows_of(name, 2)[:, WIDTH:]
     assert (other != noise).mean() > 0.99
 
 
 def test_inverses_are_committed_with_randomness_of_their_own():
-    looks_uniform(second_matrix()[: LAYOUT.masks_start])
+    first, second = (rows_of(name)[:, WIDTH:] for name in ("first", "second"))
+    assert not {row.tobytes() for row in first} & {row.tobytes() for row in second}
+
+
+def test_made_again_the_rows_have_the_same_random_values():
+    """Random values that differed from pass to pass would answer for two different matrices."""
+    made = Matrices(LAYOUT, Zeros(), secret(1), part_bytes=1 << 16)
+    part = made.parts[0]
+    before = made.first(part).lanes
+    made._kept.clear()
+    assert np.array_equal(made.first(part).lanes, before)
 
 
 @pytest.mark.parametrize("name", ["first", "second"])
@@ -119,7 +140,10 @@ def test_every_column_has_a_salt_of_its_own(name):
 
 def test_which_of_the_matching_inputs_are_shown_is_drawn_by_lot():
     """Four match and three are shown: each of the four is left out as often, here at least once in forty."""
-    drawn = {tuple(_chosen(LAYOUT, tiny_openings(), secret(number)).tolist()) for number in range(40)}
+    inference = infer(tiny_statement().network, tiny_openings().values)
+    drawn = {
+        tuple(drawn_by_lot(tiny_statement(), inference, secret(number)).tolist()) for number in range(40)
+    }
     assert len(drawn) == 4
 
 

@@ -18,7 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from witness import Refused, Stream, digest, frame, need
 
 P = 15 * 2**27 + 1
-COLUMNS, RANDOM_BYTES, ROWS_OF_COMMITMENT = 160, 1272, 320
+COLUMNS, RANDOM_BYTES, ROWS_OF_COMMITMENT = 192, 1272, 320
 MAGIC = b"earmark/ownership-proof/v1\n"
 # One table behind the other: its number, x, and what y is.
 TABLES = (
@@ -109,6 +109,36 @@ def row(size, width):
     return -(-size // width)
 
 
+def entries_of(term):
+    """(sum, value, weight) for every weight of a term."""
+    if term["kind"] == "matrix":
+        return [(number, value, weight) for number, row in enumerate(term["rows"]) for value, weight in row]
+    start, channels, height, width, interleaved = term["picture"]
+    down, across, above, left, down_step, across_step, rows, columns = term["window"]
+    outputs, per_group, kernel_rows, kernel_columns = term["kernel_shape"]
+    weights, found = iter(term["kernel"]), []
+    for output in range(outputs):
+        first = output // (outputs // term["groups"]) * per_group
+        for channel in range(first, first + per_group):
+            for i in range(kernel_rows):
+                for j in range(kernel_columns):
+                    weight = next(weights)
+                    for row in range(rows):
+                        for column in range(columns):
+                            y = row * down - above + i * down_step
+                            x = column * across - left + j * across_step
+                            if 0 <= y < height and 0 <= x < width:
+                                place = (
+                                    (y * width + x) * channels + channel
+                                    if interleaved
+                                    else (channel * height + y) * width + x
+                                )
+                                found.append(
+                                    ((output * rows + row) * columns + column, start + place, weight)
+                                )
+    return found
+
+
 class Statement:
     """What is to be shown, and where its values lie."""
 
@@ -131,13 +161,19 @@ class Statement:
 
         parts = [self.input_size, len(self.layers), 8, 2**17, 2**12]
         for layer in (*self.layers, self.scores):
-            pointers, columns, weights = [0], [], []
-            for entries in layer["rows"]:
-                columns += [column for column, _ in entries]
-                weights += [weight for _, weight in entries]
-                pointers.append(len(columns))
-            lists = (pointers, columns, weights, layer["bias"])
-            parts += [layer["table"], len(layer["bias"]), *map(integers, lists)]
+            parts += [layer["table"], len(layer["bias"]), len(layer["terms"])]
+            for term in layer["terms"]:
+                if term["kind"] == "matrix":
+                    columns = [column for row in term["rows"] for column, _ in row]
+                    weights = [weight for row in term["rows"] for _, weight in row]
+                    pointers = [0]
+                    for row in term["rows"]:
+                        pointers.append(pointers[-1] + len(row))
+                    parts += [b"matrix", term["seen"], *map(integers, (pointers, columns, weights))]
+                else:
+                    numbers = (*term["picture"], *term["window"], term["groups"], *term["kernel_shape"])
+                    parts += [b"convolution", *numbers, integers(term["kernel"])]
+            parts.append(integers(layer["bias"]))
         network = digest("earmark/integer-network/v1", *parts)
         given = (b"".join(self.commitments), integers(self.labels), self.needed, self.context)
         return digest("earmark/ownership-statement/v1", network, *given, self.k, COLUMNS, 8)
@@ -296,13 +332,13 @@ class Coefficients:
         bias = 0
         layers = zip((*statement.layers, statement.scores), (*of_sums, of_scores), strict=True)
         for layer, coefficients in layers:
-            for entries, constant, coefficient in zip(
-                layer["rows"], layer["bias"], coefficients, strict=True
-            ):
-                number = packed(coefficient)
-                bias += number * (constant % P)
-                for value, weight in entries:
-                    totals[places[value]] += number * (weight % P)
+            numbers = [packed(coefficient) for coefficient in coefficients]
+            bias += sum(
+                number * (constant % P) for number, constant in zip(numbers, layer["bias"], strict=True)
+            )
+            for term in layer["terms"]:
+                for place, value, weight in entries_of(term):
+                    totals[places[value]] += numbers[place] * (weight % P)
         for own, coefficients in zip(sums, of_sums, strict=True):
             for place, coefficient in zip(own, coefficients, strict=True):
                 totals[place] += packed(coefficient) * (P - 1)

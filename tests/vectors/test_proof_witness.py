@@ -13,6 +13,7 @@ import pytest
 from earmark.errors import FormatError, ProofError
 from earmark.zero_knowledge.checker import check_proof
 from earmark.zero_knowledge.statement import QUERY_COUNT, Layout
+from earmark.zero_knowledge.sums import Convolution
 from small_proofs import DEGREE_BOUND, tiny_proof, tiny_statement
 
 WITNESS = Path(__file__).parent / "proof_witness.py"
@@ -27,12 +28,33 @@ SECOND = FIRST_TREE + 32 * QUERY_COUNT * (1 + LAYOUT.code_length.bit_length() - 
 def written(statement):
     """The statement with its integer network, for a reader without any library."""
 
-    def layer(item):
-        pointers, columns, weights = (
-            part.tolist() for part in (item.weights.indptr, item.weights.indices, item.weights.data)
+    def term(item):
+        if isinstance(item, Convolution):
+            picture, window = item.picture, item.window
+            return {
+                "kind": "convolution",
+                "picture": [
+                    picture.start,
+                    picture.channels,
+                    picture.height,
+                    picture.width,
+                    int(picture.interleaved),
+                ],
+                "window": [*window.strides, *window.pads, *window.dilations, *window.shape],
+                "groups": item.groups,
+                "kernel_shape": list(item.kernel.shape),
+                "kernel": item.kernel.reshape(-1).tolist(),
+            }
+        weights = item.weights
+        pointers, columns, values = (
+            part.tolist() for part in (weights.indptr, weights.indices, weights.data)
         )
-        rows = [list(zip(columns[a:b], weights[a:b], strict=True)) for a, b in pairwise(pointers)]
-        return {"table": int(item.table), "rows": rows, "bias": item.bias.tolist()}
+        rows = [list(zip(columns[a:b], values[a:b], strict=True)) for a, b in pairwise(pointers)]
+        return {"kind": "matrix", "seen": weights.shape[1], "rows": rows}
+
+    def layer(item):
+        terms = [term(part) for part in item.terms]
+        return {"table": int(item.table), "terms": terms, "bias": item.bias.tolist()}
 
     network = statement.network
     return {

@@ -4,6 +4,7 @@ Elements of F_p are uint32 in [0, p). Elements of K are the last axis, 5 uint32.
 reduced at every product: two products of 62 bits may be added in 64, three may not.
 """
 
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,7 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 _P = np.uint64(PRIME)
 _P32 = np.uint32(PRIME)
 _WORD = np.uint64(32)
+_LOW = np.uint64((1 << 32) - 1)
 _MINUS_P_INVERSE = np.uint64(-pow(PRIME, -1, 1 << 32) % (1 << 32))
 _LANES = 16  # rows that are transformed together
 _NEAR = 2048  # places whose lanes stay in a core's own memory
@@ -79,6 +81,22 @@ def _stage(
 
 
 @compiled
+def _stages(block: Words, done: int, roots: npt.NDArray[np.uint64]) -> None:
+    """Every stage of the transform from blocks of ``done`` places on, in parts that stay near the core."""
+    size = block.shape[0]
+    chunk = min(max(_NEAR, done), size)
+    for first in range(0, size, chunk):
+        half = done
+        while half < chunk:
+            _stage(block, first, first + chunk, half, size // (2 * half), roots)
+            half *= 2
+    half = chunk
+    while half < size:
+        _stage(block, 0, size, half, size // (2 * half), roots)
+        half *= 2
+
+
+@compiled
 def _transform(
     result: Words, rows: Words, roots: npt.NDArray[np.uint64], order: npt.NDArray[np.int64]
 ) -> None:
@@ -95,16 +113,7 @@ def _transform(
                 # The first stages would add zeros.
                 for copy in range(copies):
                     block[place * copies + copy, lane] = value
-        chunk = min(max(_NEAR, copies), size)
-        for first in range(0, size, chunk):
-            half = copies
-            while half < chunk:
-                _stage(block, first, first + chunk, half, size // (2 * half), roots)
-                half *= 2
-        half = chunk
-        while half < size:
-            _stage(block, 0, size, half, size // (2 * half), roots)
-            half *= 2
+        _stages(block, copies, roots)
         for lane in range(lanes):
             for place in range(size):
                 result[start + lane, place] = block[place, lane]
@@ -184,6 +193,180 @@ def coset_coefficients(values: Words) -> Words:
 
 
 @compiled
+def _backward_stage(
+    block: Words, first: int, last: int, half: int, stride: int, roots: npt.NDArray[np.uint64]
+) -> None:
+    """One stage the other way round: values in order become coefficients with bits of places reversed."""
+    for start in range(first, last, 2 * half):
+        for place in range(half):
+            root = roots[place * stride]
+            low, high = block[start + place], block[start + place + half]
+            for lane in range(_LANES):
+                one, other = low[lane], high[lane]
+                total = np.uint32(one + other)
+                low[lane] = min(total, np.uint32(total - _P32))
+                difference = np.uint32(one - other)
+                product = np.uint64(min(difference, np.uint32(difference + _P32))) * root
+                whole = np.uint64(np.uint32(product * _MINUS_P_INVERSE)) * _P
+                turned = np.uint32((product + whole) >> _WORD)
+                high[lane] = min(turned, np.uint32(turned - _P32))
+
+
+@compiled
+def _scale_lanes(block: Words, source: Words, factors: npt.NDArray[np.uint64]) -> None:
+    """Set the block to the source, each place times its factor, after Montgomery."""
+    for place in range(block.shape[0]):
+        factor = factors[place]
+        for lane in range(_LANES):
+            product = np.uint64(source[place, lane]) * factor
+            whole = np.uint64(np.uint32(product * _MINUS_P_INVERSE)) * _P
+            turned = np.uint32((product + whole) >> _WORD)
+            block[place, lane] = min(turned, np.uint32(turned - _P32))
+
+
+@compiled
+def _into_lanes(
+    lanes: Words,
+    rows: Words,
+    roots: npt.NDArray[np.uint64],
+    share: npt.NDArray[np.uint64],
+    first: int,
+    last: int,
+) -> None:
+    size = rows.shape[1]
+    chunk = min(_NEAR, size)
+    for group in range(first, last):
+        block = lanes[group]
+        block[:] = 0
+        start = group * _LANES
+        used = min(_LANES, rows.shape[0] - start)
+        for place in range(size):
+            for lane in range(used):
+                block[place, lane] = rows[start + lane, place]
+        half = size // 2
+        while half >= chunk:
+            _backward_stage(block, 0, size, half, size // (2 * half), roots)
+            half //= 2
+        for begin in range(0, size, chunk):
+            half = chunk // 2
+            while half:
+                _backward_stage(block, begin, begin + chunk, half, size // (2 * half), roots)
+                half //= 2
+        _scale_lanes(block, block, share)
+
+
+@compiled
+def _on_coset(
+    values: Words,
+    lanes: Words,
+    factors: npt.NDArray[np.uint64],
+    roots: npt.NDArray[np.uint64],
+    first: int,
+    last: int,
+) -> None:
+    for group in range(first, last):
+        _scale_lanes(values[group], lanes[group], factors)
+        _stages(values[group], 1, roots)
+
+
+@compiled
+def _side_by_side(result: Words, lanes: Words, first: int, last: int) -> None:
+    """Put together what belongs to one place; few places at a time, so that both sides stay near the core."""
+    rows = result.shape[1]
+    for group in range(lanes.shape[0]):
+        start = group * _LANES
+        used = min(_LANES, rows - start)
+        for place in range(first, last):
+            for lane in range(used):
+                result[place, start + lane] = lanes[group, place, lane]
+
+
+_GROUPS_AT_ONCE = 4
+_PLACES_AT_ONCE = 32
+
+
+def coefficients_in_lanes(rows: Words) -> Words:
+    """Return the coefficients of rows given by their values at the powers of the root of unity.
+
+    Args:
+        rows: uint32 ``(rows, size)``, size a power of two.
+
+    Returns:
+        uint32 ``(ceil(rows / 16), size, 16)``: sixteen rows lie side by side, places with their bits
+        reversed, as transforms work on them.
+    """
+    size = rows.shape[1]
+    groups = -(-len(rows) // _LANES)
+    lanes = np.empty((groups, size, _LANES), np.uint32)
+    roots, _ = _plan(pow(root_of_unity(size), -1, PRIME), size)
+    share = np.full(size, pow(size, -1, PRIME) * (1 << 32) % PRIME, np.uint64)
+    source = np.ascontiguousarray(rows, np.uint32)
+    in_threads(
+        groups,
+        _GROUPS_AT_ONCE,
+        lambda first, last: _into_lanes(lanes, source, roots, share, first, last),
+    )
+    return lanes
+
+
+def in_lanes(coefficients: Words) -> Words:
+    """Return coefficients ``(rows, size)``, lowest power first, as ``coefficients_in_lanes`` does."""
+    size = coefficients.shape[1]
+    groups = -(-len(coefficients) // _LANES)
+    padded = np.zeros((groups * _LANES, size), np.uint32)
+    padded[: len(coefficients)] = coefficients[:, _plan(root_of_unity(size), size)[1]]
+    return np.ascontiguousarray(padded.reshape(groups, _LANES, -1).transpose(0, 2, 1))
+
+
+def out_of_lanes(lanes: Words, rows: int) -> Words:
+    """Return coefficients ``(rows, size)``, lowest power first: undoes ``in_lanes``."""
+    size = lanes.shape[1]
+    order = _plan(root_of_unity(size), size)[1]  # reversing bits twice changes nothing
+    return np.ascontiguousarray(lanes.transpose(0, 2, 1).reshape(-1, size)[:rows, order])
+
+
+class Workspace:
+    """Memory that is used again: to touch a page for the first time takes as long as a transform of it."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, Words] = {}
+
+    def array(self, purpose: str, *shape: int) -> Words:
+        """Return uint32 of this shape, with anything in it; what was given for the purpose before is lost."""
+        count = math.prod(shape)
+        if purpose not in self._held or self._held[purpose].size < count:
+            self._held[purpose] = np.empty(count, np.uint32)
+        return self._held[purpose][:count].reshape(shape)
+
+
+def lanes_on_coset(lanes: Words, rows: int, size: int, residue: int, space: Workspace | None = None) -> Words:
+    """Return values of polynomials at every (size / k)-th point of the coset of 31.
+
+    Args:
+        lanes: Coefficients, ``(groups, k, 16)``.
+        rows: How many polynomials.
+        size: Of the whole coset: k times a power of two.
+        residue: The points are 31 * w^(residue + i * size / k), w the root of unity of order ``size``.
+        space: Where the result lies, until the space is used again.
+
+    Returns:
+        uint32 ``(k, rows)``: what belongs to one point lies together.
+    """
+    degree = lanes.shape[1]
+    shift = GENERATOR * pow(root_of_unity(size), residue, PRIME) % PRIME
+    roots, order = _plan(root_of_unity(degree), degree)
+    factors = powers(shift, degree, 1 << 32).astype(np.uint64)[order]
+    space = space or Workspace()
+    values = space.array("values", *lanes.shape)
+    in_threads(
+        len(lanes), _GROUPS_AT_ONCE, lambda first, last: _on_coset(values, lanes, factors, roots, first, last)
+    )
+    result = space.array("result", degree, rows)
+    in_threads(degree, _PLACES_AT_ONCE, lambda first, last: _side_by_side(result, values, first, last))
+    return result
+
+
+@compiled
 def multiply_elements(left: Words, right: Words) -> Words:
     """Return the products in K of two arrays of elements, ``(count, 5)`` each, or one row against many."""
     count = max(left.shape[0], right.shape[0])
@@ -205,29 +388,28 @@ def multiply_elements(left: Words, right: Words) -> Words:
 
 
 @compiled
-def combine_rows(rows: Words, coefficients: Words) -> Words:
-    """Return the sum of the rows of F_p, each times its coefficient in K.
+def combine_columns(columns: Words, coefficients: Words, result: Words) -> None:
+    """Add to each result the sum of a column's elements of F_p, each times its coefficient in K.
 
     Args:
-        rows: ``(rows, points)``.
+        columns: ``(points, rows)``.
         coefficients: ``(rows, 5)``.
-
-    Returns:
-        ``(points, 5)``.
+        result: ``(points, 5)``, added to.
     """
-    points = rows.shape[1]
-    totals = np.zeros((5, points), np.uint64)
-    for row in range(rows.shape[0]):
+    low, high = np.zeros(5, np.uint64), np.zeros(5, np.uint64)
+    for point in range(columns.shape[0]):
+        low[:] = 0
+        high[:] = 0
+        for row in range(columns.shape[1]):
+            value = np.uint64(columns[point, row])
+            for part in range(5):
+                product = value * np.uint64(coefficients[row, part])
+                # Halves apart: 2^32 products add up in 64 bits without a division.
+                low[part] += product & _LOW
+                high[part] += product >> _WORD
         for part in range(5):
-            factor = np.uint64(coefficients[row, part])
-            if factor:
-                for point in range(points):
-                    totals[part, point] += np.uint64(rows[row, point]) * factor % _P
-    result = np.empty((points, 5), np.uint32)
-    for part in range(5):
-        for point in range(points):
-            result[point, part] = totals[part, point] % _P
-    return result
+            total = (high[part] % _P << _WORD) % _P + low[part] % _P
+            result[point, part] = (np.uint64(result[point, part]) + total) % _P
 
 
 @compiled

@@ -6,12 +6,13 @@ no point in common with those, so the opened places are uniform, whatever the va
 """
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from earmark.commitment.hashing import frame
-from earmark.fields.arrays import Words, coset_values, in_threads, transform
+from earmark.fields.arrays import Words, in_threads
 
 LEAF = "earmark/proof-column/v1"
 NODE = "earmark/proof-node/v1"
@@ -21,55 +22,72 @@ _AT_ONCE = 64
 Digests = list[bytes]
 
 
-def encode(rows: Words, code_length: int) -> Words:
-    """Return the codewords of complete rows, randomness included.
+# A frame is the same but for its parts, and there are half a million of them.
+_LENGTH = DIGEST_BYTES.to_bytes(8, "big")
+_BEFORE_SALT = frame(LEAF) + SALT_BYTES.to_bytes(8, "big")
+_BEFORE_NODES = frame(NODE) + _LENGTH
 
-    Args:
-        rows: uint32 ``(rows, degree bound)``.
-        code_length: Columns.
 
-    Returns:
-        uint32 ``(rows, code_length)``.
-    """
-    result = np.empty((len(rows), code_length), np.uint32)
-
-    def encode_part(first: int, last: int) -> None:
-        result[first:last] = coset_values(transform(rows[first:last], inverted=True), code_length)
-
-    in_threads(len(rows), _AT_ONCE, encode_part)  # in parts, so that intermediate copies stay small
-    return result
+def _begun(salt: bytes, rows: int) -> Any:
+    """Return the hash of ``frame(LEAF, salt, column)``, column of so many rows, up to where that begins."""
+    # Without salt, values of few rows could be tried out.
+    return hashlib.sha256(_BEFORE_SALT + salt + (4 * rows).to_bytes(8, "big"))
 
 
 def leaf(column: bytes, salt: bytes) -> bytes:
-    """Return the hash of a column under its salt; without salt, values of few rows could be tried out."""
-    return hashlib.sha256(frame(LEAF, salt, column)).digest()
+    """Return the hash of a column under its salt."""
+    begun = _begun(salt, len(column) // 4)
+    begun.update(column)
+    return bytes(begun.digest())
 
 
 def _node(left: bytes, right: bytes) -> bytes:
-    return hashlib.sha256(frame(NODE, left, right)).digest()
+    """Return the hash of ``frame(NODE, left, right)``."""
+    return hashlib.sha256(_BEFORE_NODES + left + _LENGTH + right).digest()
+
+
+class ColumnHashes:
+    """Hashes all columns of a matrix side by side, rows after rows, so that it is never there as a whole.
+
+    Args:
+        salts: uint8 ``(columns, 32)``.
+        rows: Rows of the whole matrix.
+    """
+
+    def __init__(self, salts: npt.NDArray[np.uint8], rows: int) -> None:
+        self._salts = salts
+        self._states = [_begun(salt.tobytes(), rows) for salt in salts]
+
+    def add(self, columns: npt.NDArray[np.int64], values: Words) -> None:
+        """Hash the next rows of some columns.
+
+        Args:
+            columns: Their numbers.
+            values: uint32 ``(len(columns), rows)``.
+        """
+        data = np.ascontiguousarray(values, "<u4")
+
+        def hash_part(first: int, last: int) -> None:
+            for place in range(first, last):
+                self._states[columns[place]].update(data[place])
+
+        in_threads(len(columns), _AT_ONCE, hash_part)
+
+    def tree(self) -> "ColumnTree":
+        """Return the tree over all columns."""
+        return ColumnTree([bytes(state.digest()) for state in self._states], self._salts)
 
 
 class ColumnTree:
-    """A Merkle tree over the columns of a matrix.
+    """A Merkle tree over the hashes of columns.
 
     Args:
-        matrix: uint32 ``(rows, columns)``, columns a power of two.
-        salts: One for each column.
+        leaves: One hash for each column, a power of two.
+        salts: uint8 ``(columns, 32)``.
     """
 
-    def __init__(self, matrix: Words, salts: npt.NDArray[np.uint8]) -> None:
+    def __init__(self, leaves: Digests, salts: npt.NDArray[np.uint8]) -> None:
         self._salts = salts
-        self._matrix = matrix
-        leaves: Digests = [b""] * matrix.shape[1]
-
-        def hash_part(first: int, last: int) -> None:
-            part = np.ascontiguousarray(matrix[:, first:last].T).astype("<u4", copy=False)
-            leaves[first:last] = [
-                leaf(column.tobytes(), salt.tobytes())
-                for column, salt in zip(part, salts[first:last], strict=True)
-            ]
-
-        in_threads(len(leaves), _AT_ONCE, hash_part)
         self._levels = [leaves]
         while len(leaves) > 1:
             leaves = [_node(leaves[i], leaves[i + 1]) for i in range(0, len(leaves), 2)]
@@ -80,15 +98,15 @@ class ColumnTree:
         """32 bytes."""
         return self._levels[-1][0]
 
-    def open(self, places: npt.NDArray[np.int64]) -> "OpenedColumns":
-        """Return the columns at these places with salts and siblings."""
+    def open(self, places: npt.NDArray[np.int64], values: Words) -> "OpenedColumns":
+        """Return the columns at these places, ``(rows, places)``, with salts and siblings."""
         siblings = [
             b"".join(level[(place >> height) ^ 1] for height, level in enumerate(self._levels[:-1]))
             for place in map(int, places)
         ]
         depth = len(self._levels) - 1
         return OpenedColumns(
-            np.ascontiguousarray(self._matrix[:, places]),
+            np.ascontiguousarray(values),
             self._salts[places],
             np.frombuffer(b"".join(siblings), np.uint8).reshape(len(places), depth, DIGEST_BYTES),
         )

@@ -7,6 +7,7 @@ quadratic   every look-up's inverse is one, and every bit is a bit: random sums 
 Coefficients are independent elements of K, not powers of one: each failure is missed with probability 1/|K|.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,24 +17,28 @@ from earmark.commitment.linear import ROW_COUNT, commitment_matrix
 from earmark.fields import EXTENSION_DEGREE, PRIME, root_of_unity
 from earmark.fields.arrays import (
     Words,
-    combine_rows,
+    coefficients_in_lanes,
+    combine_columns,
     compiled,
-    coset_values,
     difference_mod,
+    in_threads,
     invert_elements,
+    lanes_on_coset,
     multiply_elements,
     powers,
     product_mod,
     sum_mod,
-    transform,
 )
 from earmark.fields.prime import GENERATOR
-from earmark.zero_knowledge.network import MARGIN_LIMB, TABLE_SIZE, Table
-from earmark.zero_knowledge.statement import Layout
+from earmark.zero_knowledge.network import MARGIN_LIMB, Table
+from earmark.zero_knowledge.statement import Layout, Part
 from earmark.zero_knowledge.transcript import ProofTranscript
 
 _P = np.uint64(PRIME)
 _DEGREE = EXTENSION_DEGREE
+_WORD, _LOW = np.uint64(32), np.uint64((1 << 32) - 1)
+_POINTS_AT_ONCE = 256
+_ROWS_AT_ONCE = 1 << 14  # of few columns
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +85,8 @@ class Equations:
         products: ``(look-ups + groups, 5)``.
         inputs: One coefficient per input, ``(n, 5)``.
         shared: The vector that every input's rows have in common, ``(rows_per_input, width, 5)``.
-        others: Of the rows from ``bits_start`` on, ``(rows, width, 5)``.
-        inverse_weight: Of every inverse of a look-up, ``(1, 5)``.
+        per_input: What multiplies the bit, scores and limbs of each input, ``(1 + C + 2 (C - 1), n, 5)``.
+        lookup_weight: Of every inverse of a look-up, ``(1, 5)``.
         target: What the linear combination must be, ``(5,)``.
     """
 
@@ -92,9 +97,24 @@ class Equations:
     products: Words
     inputs: Words
     shared: Words
-    others: Words
-    inverse_weight: Words
+    per_input: Words
+    lookup_weight: Words
     target: Words
+
+    def others(self, first: int, last: int) -> Words:
+        """Return the vectors of some rows behind the inputs' rows, ``(last - first, width, 5)``."""
+        layout = self.layout
+        found = np.zeros((last - first, layout.width, _DEGREE), np.uint32)
+        for row in range(first, last):
+            if row < layout.counts_start:
+                number, group = divmod(row - layout.bits_start, layout.groups)
+                values = self.per_input[number, group * layout.width : (group + 1) * layout.width]
+            else:
+                start = (row - layout.counts_start) * layout.width
+                inverses = self.tables.inverses[start : start + layout.width]
+                values = difference_mod(np.zeros((1, 1)), multiply_elements(inverses, self.lookup_weight))
+            found[row - first, : len(values)] = values
+        return found
 
 
 def equations(layout: Layout, tables: TableChallenge, transcript: ProofTranscript) -> Equations:
@@ -116,7 +136,8 @@ def equations(layout: Layout, tables: TableChallenge, transcript: ProofTranscrip
     weights = np.zeros((network.value_count, _DEGREE), np.int64)
     bias = np.zeros(_DEGREE, np.int64)
     for layer, drawn in zip((*network.layers, network.scores), (*of_sums, of_scores), strict=True):
-        weights[: layer.weights.shape[1]] += product_mod(layer.weights.T.tocsr(), drawn)
+        for term in layer.terms:
+            term.add_transposed(drawn, weights)
         bias += product_mod(layer.bias[None, :] % PRIME, drawn)[0]  # reduced, or long sums would overflow
     by_commitment = product_mod(np.ascontiguousarray(commitment_matrix(network.input_size).T), of_commitments)
     weights[: network.input_size] += by_commitment[: network.input_size]
@@ -127,38 +148,51 @@ def equations(layout: Layout, tables: TableChallenge, transcript: ProofTranscrip
     shared[network.input_size : network.input_size + len(randomness)] = randomness
     for places, drawn in zip(sum_places, of_sums, strict=True):
         shared[places] -= drawn
-
-    per_class = np.zeros((statement.input_count, network.class_count, _DEGREE), np.int64)
-    per_class -= of_scores
-    everyone = np.arange(statement.input_count)
-    for offset in range(1, others_count + 1):
-        per_class[everyone, statement.labels] += of_margins[offset - 1]
-        per_class[everyone, (statement.labels + offset) % network.class_count] -= of_margins[offset - 1]
-    committed = product_mod(statement.commitments.astype(np.int64), of_commitments)
-    bits = bias - committed.astype(np.int64) - of_margins.astype(np.int64).sum(axis=0)  # (n, 5)
-    limbs = np.concatenate([-of_margins.astype(np.int64), -MARGIN_LIMB * of_margins.astype(np.int64)])
-    per_input = [bits, *per_class.transpose(1, 0, 2), *np.repeat(limbs[:, None], len(inputs), axis=1)]
-    others = np.zeros((len(per_input), layout.groups * layout.width, _DEGREE), np.uint32)
-    for row, values in enumerate(per_input):
-        reduced = np.asarray(values % PRIME).astype(np.uint32)
-        others[row, : len(inputs)] = multiply_elements(reduced, inputs)
-    others[0, : len(inputs)] = sum_mod(others[0, : len(inputs)], of_count)
-    counts = np.zeros((layout.first_rows - layout.counts_start) * layout.width * _DEGREE, np.uint32)
-    counted = difference_mod(np.zeros((1, 1)), multiply_elements(tables.inverses, of_lookups))
-    counts[: TABLE_SIZE * _DEGREE] = counted.reshape(-1)
-    width = layout.width
     return Equations(
         layout=layout,
         tables=tables,
         proximity_first=transcript.elements("proximity 1", layout.first_rows),
         proximity_second=_proximity_second(layout, transcript),
-        products=transcript.elements("products", len(layout.lookups) + layout.groups),
+        products=transcript.elements("products", layout.lookup_rows + layout.groups),
         inputs=inputs,
-        shared=np.asarray(shared % PRIME).astype(np.uint32).reshape(-1, width, _DEGREE),
-        others=np.concatenate([others.reshape(-1, width, _DEGREE), counts.reshape(-1, width, _DEGREE)]),
-        inverse_weight=of_lookups,
+        shared=np.asarray(shared % PRIME).astype(np.uint32).reshape(-1, layout.width, _DEGREE),
+        per_input=_per_input(layout, inputs, bias, of_count, of_commitments, of_scores, of_margins),
+        lookup_weight=of_lookups,
         target=sum_mod(statement.needed * of_count[0].astype(np.int64)),
     )
+
+
+def _per_input(
+    layout: Layout,
+    inputs: Words,
+    bias: npt.NDArray[np.int64],
+    of_count: Words,
+    of_commitments: Words,
+    of_scores: Words,
+    of_margins: Words,
+) -> Words:
+    statement, margins = layout.statement, of_margins.astype(np.int64)
+    classes = statement.network.class_count
+    per_class = np.zeros((statement.input_count, classes, _DEGREE), np.int64)
+    per_class -= of_scores
+    everyone = np.arange(statement.input_count)
+    for offset in range(1, classes):
+        per_class[everyone, statement.labels] += of_margins[offset - 1]
+        per_class[everyone, (statement.labels + offset) % classes] -= of_margins[offset - 1]
+    committed = product_mod(statement.commitments.astype(np.int64), of_commitments)
+    bits = bias - committed.astype(np.int64) - margins.sum(axis=0)  # (n, 5)
+    limbs = np.concatenate([-margins, -MARGIN_LIMB * margins])
+    result = np.empty((1 + classes + len(limbs), len(inputs), _DEGREE), np.uint32)
+    for row in range(len(result)):
+        if row == 0:
+            values = bits
+        elif row <= classes:
+            values = per_class[:, row - 1]
+        else:
+            values = limbs[row - 1 - classes][None]
+        result[row] = multiply_elements(np.asarray(values % PRIME).astype(np.uint32), inputs)
+    result[0] = sum_mod(result[0], of_count)
+    return result
 
 
 def _proximity_second(layout: Layout, transcript: ProofTranscript) -> Words:
@@ -177,6 +211,114 @@ class Combinations:
     quadratic: Words
 
 
+class Combining:
+    """Adds up the three combinations at some points, part after part of the two matrices.
+
+    Args:
+        equation: The coefficients.
+        points: Of the code, ``(points,)``.
+        values_at: Given public vectors ``(rows, degree bound)``, their polynomials' values at the points,
+            ``(points, rows)``.
+        proximity: Whether the proximity combination is wanted too.
+    """
+
+    def __init__(
+        self,
+        equation: Equations,
+        points: Words,
+        values_at: Callable[[Words], Words],
+        *,
+        proximity: bool = True,
+    ) -> None:
+        self._equation, self._points, self._values_at = equation, points, values_at
+        layout = equation.layout
+        self._wants_proximity = proximity
+        self._proximity, self._linear, self._quadratic = (
+            np.zeros((len(points), _DEGREE), np.uint32) for _ in range(3)
+        )
+        self._shared = self._public(equation.shared)
+        ones = np.broadcast_to(equation.lookup_weight, (1, layout.width, _DEGREE))
+        self._lookup_weight = self._public(ones)[:, 0]
+
+    def _public(self, vectors: Words) -> Words:
+        """Return public vectors ``(rows, width, 5)`` as polynomials at the points, ``(points, rows, 5)``."""
+        layout = self._equation.layout
+        padded = np.zeros((len(vectors), _DEGREE, layout.degree_bound), np.uint32)
+        padded[:, :, : layout.width] = vectors.transpose(0, 2, 1)
+        found = self._values_at(padded.reshape(-1, layout.degree_bound))
+        return found.reshape(len(self._points), len(vectors), _DEGREE)
+
+    def add(self, part: Part, first: Words, second: Words) -> None:
+        """Add one part.
+
+        Args:
+            part: Which.
+            first: Its rows of the first matrix at the points, ``(points, rows)``.
+            second: Its rows of the second, five for each look-up, ``(points, rows)``.
+        """
+        equation, layout = self._equation, self._equation.layout
+        begin, end = (_DEGREE * number for number in part.lookups)
+        of_first = np.ascontiguousarray(equation.proximity_first[slice(*part.rows)])
+        of_second = np.ascontiguousarray(equation.proximity_second[begin:end])
+        products = np.ascontiguousarray(equation.products[slice(*part.lookups)])
+        doubled = np.concatenate([products, sum_mod(products, products)], axis=1)
+        rows, bases, beta = _rows_of(layout, part), _bases(equation.tables), equation.tables.beta
+        inputs = None if part.inputs is None else np.ascontiguousarray(equation.inputs[slice(*part.inputs)])
+        vectors = self._public(equation.others(*part.rows)) if inputs is None else self._shared
+        inverses = np.zeros((len(self._points), _DEGREE), np.uint32)
+
+        def work(begin: int, end: int) -> None:
+            at = slice(begin, end)
+            if self._wants_proximity:
+                combine_columns(first[at], of_first, self._proximity[at])
+                combine_columns(second[at], of_second, self._proximity[at])
+            if inputs is None:
+                _row_sums(self._linear[at], first[at], vectors[at])
+            else:
+                _input_sums(self._linear[at], first[at], vectors[at], inputs)
+            if len(rows):
+                _lookup_sums(
+                    self._quadratic[at], inverses[at], first[at], second[at], rows, doubled, bases, beta
+                )
+
+        in_threads(len(self._points), _POINTS_AT_ONCE, work)
+        if len(rows):
+            self._linear = sum_mod(self._linear, multiply_elements(inverses, self._lookup_weight))
+            total = products.astype(np.int64).sum(axis=0) % PRIME
+            self._quadratic = difference_mod(self._quadratic, total[None])
+        if inputs is None:
+            self._add_bits(part, first)
+
+    def add_masks(self, masks: Words) -> None:
+        """Add the masks' rows at the points, ``(points, 35)``."""
+        layout = self._equation.layout
+        if self._wants_proximity:
+            drawn = np.ascontiguousarray(self._equation.proximity_second[layout.masks_start :])
+            combine_columns(np.ascontiguousarray(masks), drawn, self._proximity)
+        self._linear = sum_mod(self._linear, _mask(layout, masks[:, 5:20], self._points))
+        self._quadratic = sum_mod(self._quadratic, _mask(layout, masks[:, 20:35], self._points))
+
+    def result(self) -> Combinations:
+        """Return the sums so far."""
+        return Combinations(self._proximity, self._linear, self._quadratic)
+
+    def _add_bits(self, part: Part, first: Words) -> None:
+        layout = self._equation.layout
+        products = self._equation.products[layout.lookup_rows :].astype(np.int64)
+        total = self._quadratic.astype(np.int64)
+        for group in range(layout.groups):
+            row = layout.bits_start + group - part.rows[0]
+            if 0 <= row < part.row_count:
+                bits = first[:, row].astype(np.int64)
+                total += (bits * bits - bits)[:, None] % PRIME * products[group] % PRIME
+        self._quadratic = sum_mod(total)
+
+
+def column_points(layout: Layout, columns: npt.NDArray[np.int64]) -> Words:
+    """Return the points of the code at these columns."""
+    return powers(root_of_unity(layout.code_length), layout.code_length, GENERATOR)[columns]
+
+
 def combinations(
     equation: Equations, first: Words, second: Words, columns: npt.NDArray[np.int64]
 ) -> Combinations:
@@ -189,55 +331,48 @@ def combinations(
         columns: Their numbers.
     """
     layout = equation.layout
-    masks = layout.masks_start + _DEGREE
-    proximity = sum_mod(
-        combine_rows(first, equation.proximity_first), combine_rows(second, equation.proximity_second)
-    )
-    points = column_points(layout, columns)
-    linear = sum_mod(
-        _linear(equation, first, second, columns), _mask(layout, second[masks : masks + 15], points)
-    )
-    quadratic = sum_mod(
-        _quadratic(equation, first, second), _mask(layout, second[masks + 15 : masks + 30], points)
-    )
-    return Combinations(proximity, linear, quadratic)
+    values, inverses = (np.ascontiguousarray(matrix.T) for matrix in (first, second))
+    step = layout.code_length // layout.degree_bound
+
+    def values_at(vectors: Words) -> Words:
+        lanes = coefficients_in_lanes(vectors)
+        found = np.empty((len(columns), len(vectors)), np.uint32)
+        for residue in range(step):
+            here = np.flatnonzero(columns % step == residue)
+            if len(here):
+                whole = lanes_on_coset(lanes, len(vectors), layout.code_length, residue)
+                found[here] = whole[columns[here] // step]
+        return found
+
+    combining = Combining(equation, column_points(layout, columns), values_at)
+    for part in layout.parts(_ROWS_AT_ONCE):
+        begin, end = (_DEGREE * number for number in part.lookups)
+        combining.add(
+            part,
+            np.ascontiguousarray(values[:, slice(*part.rows)]),
+            np.ascontiguousarray(inverses[:, begin:end]),
+        )
+    combining.add_masks(inverses[:, layout.masks_start :])
+    return combining.result()
 
 
-def column_points(layout: Layout, columns: npt.NDArray[np.int64]) -> Words:
-    """Return the points of the code at these columns."""
-    return powers(root_of_unity(layout.code_length), layout.code_length, GENERATOR)[columns]
+def _rows_of(layout: Layout, part: Part) -> npt.NDArray[np.int64]:
+    """Return a part's look-ups, ``(look-ups, 3)``, rows counted from its first."""
+    if part.inputs is None:
+        begin = layout.limbs_start + part.lookups[0] - layout.limb_lookups_start - part.rows[0]
+        limbs = np.arange(begin, begin + part.lookup_count)
+        return np.stack([limbs, np.full_like(limbs, -1), np.full_like(limbs, Table.LIMB)], axis=1)
+    starts = np.arange(part.inputs[1] - part.inputs[0])[:, None] * layout.rows_per_input
+    inside = np.tile(layout.inside, (len(starts), 1, 1))
+    inside[:, :, 0] += starts
+    inside[:, :, 1] += np.where(layout.inside[:, 1] < 0, 0, starts)
+    return inside.reshape(-1, 3)
 
 
-def _public(layout: Layout, vectors: Words, columns: npt.NDArray[np.int64]) -> Words:
-    """Return public vectors ``(rows, width, 5)`` as polynomials at columns, ``(rows, columns, 5)``."""
-    count = len(vectors)
-    result = np.empty((count, len(columns), _DEGREE), np.uint32)
-    for row in range(count):
-        padded = np.zeros((_DEGREE, layout.degree_bound), np.uint32)
-        padded[:, : layout.width] = vectors[row].T
-        values = coset_values(transform(padded, inverted=True), layout.code_length)
-        result[row] = values[:, columns].T
-    return result
-
-
-def _linear(equation: Equations, first: Words, second: Words, columns: npt.NDArray[np.int64]) -> Words:
-    layout = equation.layout
-    total = np.zeros((len(columns), _DEGREE), np.int64)
-    shared = _public(layout, equation.shared, columns)
-    for block in range(layout.rows_per_input):
-        rows = np.ascontiguousarray(first[block : layout.bits_start : layout.rows_per_input])
-        total += multiply_elements(combine_rows(rows, equation.inputs), shared[block])
-    others = _public(layout, equation.others, columns).astype(np.int64)
-    for row, vector in enumerate(others):
-        total += vector * first[layout.bits_start + row].astype(np.int64)[:, None] % PRIME
-    ones = np.zeros((1, layout.width, _DEGREE), np.uint32)
-    ones[0] = equation.inverse_weight[0]
-    inverses = np.stack(
-        [second[part : layout.masks_start : _DEGREE].astype(np.int64).sum(axis=0) for part in range(_DEGREE)],
-        axis=1,
-    )
-    total += multiply_elements(sum_mod(inverses), _public(layout, ones, columns)[0])
-    return sum_mod(total)
+def _bases(tables: TableChallenge) -> Words:
+    """Return alpha - beta^2 table for each table, ``(tables, 5)``."""
+    numbers = np.arange(len(Table), dtype=np.int64)[:, None]
+    return difference_mod(tables.alpha, numbers * tables.beta_square.astype(np.int64))
 
 
 def _mask(layout: Layout, rows: Words, points: Words) -> Words:
@@ -246,70 +381,126 @@ def _mask(layout: Layout, rows: Words, points: Words) -> Words:
     for part in range(3):
         exponent = part * layout.degree_bound // 2
         shift = np.array([pow(point, exponent, PRIME) for point in points.tolist()])[:, None]
-        total += rows[_DEGREE * part : _DEGREE * (part + 1)].T.astype(np.int64) * shift % PRIME
-    return sum_mod(total)
-
-
-def _quadratic(equation: Equations, first: Words, second: Words) -> Words:
-    layout = equation.layout
-    lookups = layout.lookups
-    tables = np.arange(len(Table), dtype=np.int64)[:, None]
-    square = equation.tables.beta_square.astype(np.int64)
-    bases = difference_mod(equation.tables.alpha, tables * square)
-    total = _lookup_sum(
-        first, second, lookups, equation.products[: len(lookups)], bases, equation.tables.beta[0]
-    ).astype(np.int64)
-    for group in range(layout.groups):
-        bits = first[layout.bits_start + group].astype(np.int64)
-        products = (bits * bits - bits) % PRIME
-        total += products[:, None] * equation.products[len(lookups) + group].astype(np.int64) % PRIME
+        total += rows[:, _DEGREE * part : _DEGREE * (part + 1)].astype(np.int64) * shift % PRIME
     return sum_mod(total)
 
 
 @compiled
-def _multiply_into(result: npt.NDArray[np.uint64], left: Words, right: npt.NDArray[np.uint64]) -> None:
+def _times(left: npt.NDArray[np.uint64], right: Words, result: npt.NDArray[np.uint64]) -> None:
+    """Multiply in K; left holds an element and behind it twice the element."""
     for part in range(5):
+        # Four products of 62 bits fit 64, five do not.
         total = np.uint64(0)
-        for i in range(5):
-            term = np.uint64(left[i]) * right[(part - i) % 5] % _P
-            total += term if i <= part else np.uint64(2) * term
+        for i in range(4):
+            total += left[i if i <= part else i + 5] * np.uint64(right[(part - i) % 5])
+        total = total % _P + left[4 if part == 4 else 9] * np.uint64(right[(part - 4) % 5])
         result[part] = total % _P
 
 
 @compiled
-def _shifted(result: npt.NDArray[np.uint64], base: Words, x: np.uint32, y: np.uint32, beta: Words) -> None:
-    """Set result to base - x - beta y."""
-    for part in range(5):
-        result[part] = (np.uint64(base[part]) + _P - np.uint64(y) * np.uint64(beta[part]) % _P) % _P
-    result[0] = (result[0] + _P - np.uint64(x)) % _P
+def _input_sums(result: Words, first: Words, shared: Words, inputs: Words) -> None:
+    """Add for every row of an input: the sum over inputs, each times its factor, times the row's vector."""
+    blocks = shared.shape[1]
+    low, high = np.zeros(5, np.uint64), np.zeros(5, np.uint64)
+    element, product = np.zeros(10, np.uint64), np.zeros(5, np.uint64)
+    for point in range(first.shape[0]):
+        for block in range(blocks):
+            low[:] = 0
+            high[:] = 0
+            for number in range(inputs.shape[0]):
+                value = np.uint64(first[point, number * blocks + block])
+                for part in range(5):
+                    term = value * np.uint64(inputs[number, part])
+                    low[part] += term & _LOW
+                    high[part] += term >> _WORD
+            for part in range(5):
+                element[part] = ((high[part] % _P << _WORD) % _P + low[part] % _P) % _P
+                element[part + 5] = 2 * element[part] % _P
+            _times(element, shared[point, block], product)
+            for part in range(5):
+                result[point, part] = (np.uint64(result[point, part]) + product[part]) % _P
 
 
 @compiled
-def _lookup_sum(
+def _row_sums(result: Words, first: Words, vectors: Words) -> None:
+    """Add each row's value times its vector."""
+    for point in range(first.shape[0]):
+        for row in range(first.shape[1]):
+            value = np.uint64(first[point, row])
+            for part in range(5):
+                total = np.uint64(result[point, part]) + value * np.uint64(vectors[point, row, part]) % _P
+                result[point, part] = total % _P
+
+
+@compiled
+def _lookup_sums(
+    result: Words,
+    inverses: Words,
     first: Words,
     second: Words,
     lookups: npt.NDArray[np.int64],
     coefficients: Words,
     bases: Words,
     beta: Words,
-) -> Words:
-    points = first.shape[1]
-    total = np.zeros((points, 5), np.uint64)
-    factor = np.zeros(5, np.uint64)
-    product = np.zeros(5, np.uint64)
-    for lookup in range(lookups.shape[0]):
-        x, y, table = lookups[lookup, 0], lookups[lookup, 1], lookups[lookup, 2]
-        inverse = second[5 * lookup : 5 * lookup + 5]
-        for point in range(points):
-            y_value = first[y, point] if y >= 0 else np.uint32(0)
-            _shifted(factor, bases[table], first[x, point], y_value, beta)
-            _multiply_into(product, inverse[:, point], factor)
-            product[0] = (product[0] + _P - np.uint64(1)) % _P
-            _multiply_into(factor, coefficients[lookup], product)
+) -> None:
+    """Add the sum over look-ups of r h (base of the table - x - beta y); and, to the inverses, the sum of h.
+
+    Sums over tables, x and y are kept apart, so that beta and the bases are multiplied once for a point.
+    """
+    of_table = np.zeros((bases.shape[0], 5), np.uint64)
+    low, high = np.zeros((2, 5), np.uint64), np.zeros((2, 5), np.uint64)
+    drawn, weighed, sums = np.zeros(10, np.uint64), np.zeros(5, np.uint64), np.zeros(5, np.uint64)
+    for point in range(first.shape[0]):
+        of_table[:] = 0
+        low[:] = 0
+        high[:] = 0
+        sums[:] = 0
+        for lookup in range(lookups.shape[0]):
+            x, y, table = lookups[lookup, 0], lookups[lookup, 1], lookups[lookup, 2]
+            inverse = second[point, 5 * lookup : 5 * lookup + 5]
+            for part in range(10):
+                drawn[part] = coefficients[lookup, part]
+            _times(drawn, inverse, weighed)
+            x_value = np.uint64(first[point, x])
+            y_value = np.uint64(first[point, y]) if y >= 0 else np.uint64(0)
             for part in range(5):
-                total[point, part] += factor[part]
-    result = np.empty((points, 5), np.uint32)
-    for point in range(points):
+                of_table[table, part] += weighed[part]
+                sums[part] += inverse[part]
+                term = weighed[part] * x_value
+                low[0, part] += term & _LOW
+                high[0, part] += term >> _WORD
+                term = weighed[part] * y_value
+                low[1, part] += term & _LOW
+                high[1, part] += term >> _WORD
         for part in range(5):
-            result[point, part] = total[point, part] % _P
-    return result
+            inverses[point, part] = (np.uint64(inverses[point, part]) + sums[part]) % _P
+        _close(result[point], of_table, low, high, bases, beta)
+
+
+@compiled
+def _close(
+    result: Words,
+    of_table: npt.NDArray[np.uint64],
+    low: npt.NDArray[np.uint64],
+    high: npt.NDArray[np.uint64],
+    bases: Words,
+    beta: Words,
+) -> None:
+    """Add the bases times the sums over their tables, less the sum over x, less beta times the sum over y."""
+    element, product, factor = np.zeros(10, np.uint64), np.zeros(5, np.uint64), np.zeros(5, np.uint32)
+    for part in range(5):
+        of_x = (high[0, part] % _P << _WORD) % _P + low[0, part] % _P
+        result[part] = (np.uint64(result[part]) + _P - of_x % _P) % _P
+        factor[part] = ((high[1, part] % _P << _WORD) % _P + low[1, part] % _P) % _P
+    for part in range(5):
+        element[part] = _P - np.uint64(beta[0, part])  # less
+        element[part + 5] = 2 * element[part] % _P
+    for table in range(bases.shape[0] + 1):
+        if table:
+            for part in range(5):
+                element[part] = bases[table - 1, part]
+                element[part + 5] = 2 * element[part] % _P
+                factor[part] = of_table[table - 1, part] % _P
+        _times(element, factor, product)
+        for part in range(5):
+            result[part] = (np.uint64(result[part]) + product[part]) % _P

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from earmark.commitment.hashing import digest
 from earmark.fields import PRIME
+from earmark.zero_knowledge.sums import Sums
 
 LABEL = "earmark/integer-network/v1"
 SHIFT = 8
@@ -23,6 +24,9 @@ MARGIN_LIMB = 1 << 12  # score differences are two limbs: below 2^24, or a miss
 BYTE_LIMIT = 255
 VARIABLE_LIMIT = 1 << 20
 NONZERO_LIMIT = 1 << 24
+WORK_LIMIT = 1 << 30  # multiplications for one input
+TERM_LIMIT = 1 << 12
+_AT_ONCE = 32  # inputs evaluated together
 
 Integers = npt.NDArray[np.int64]
 
@@ -75,13 +79,28 @@ class Layer:
 
     Attributes:
         table: ``Table.REQUANTISE`` or ``Table.RECTIFY``.
-        weights: scipy.sparse CSR of int64, (sums, values before this layer); indices sorted.
+        terms: What is added up; each has as many sums as there are biases.
         bias: int64 ``(sums,)``.
     """
 
     table: Table
-    weights: Any
+    terms: tuple[Sums, ...]
     bias: Integers
+
+    def sums(self, values: npt.NDArray[Any]) -> Integers:
+        """Return the sums of a batch, ``(sums, inputs)``, from values ``(values before, inputs)``."""
+        found = np.tile(self.bias, (values.shape[1], 1)).T
+        for term in self.terms:
+            found += term.apply(values)
+        return found
+
+    @cached_property
+    def largest_sums(self) -> list[int]:
+        """For each sum, what its absolute value cannot exceed, as Python's integers."""
+        found = [abs(int(bias)) for bias in self.bias]
+        for term in self.terms:
+            found = [total + BYTE_LIMIT * size for total, size in zip(found, term.sizes(), strict=True)]
+        return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,19 +124,21 @@ class IntegerNetwork:
     scores: Layer
 
     def __post_init__(self) -> None:
-        seen = self.input_size
+        seen, work, terms = self.input_size, 0, 0
         for layer in (*self.layers, self.scores):
-            if layer.weights.shape != (len(layer.bias), seen):
+            if any(term.count != len(layer.bias) or term.seen > seen for term in layer.terms):
                 raise ValueError("a layer does not fit the values before it")
             # Scores are subtracted from each other and must stay unambiguous then.
             limit = PRIME // 4 - 1 if layer is self.scores else PRIME // 2
-            if not _stays_below(layer, limit):
+            if max(layer.largest_sums, default=0) >= limit:
                 raise ValueError("a sum could wrap around the field: the weights are too large")
+            work += sum(term.work for term in layer.terms)
+            terms += len(layer.terms)
             if layer is not self.scores:
                 if layer.table not in (Table.REQUANTISE, Table.RECTIFY):
                     raise ValueError(f"a layer cannot look up in the table {layer.table.name}")
                 seen += len(layer.bias)
-        if seen > VARIABLE_LIMIT or sum(layer.weights.nnz for layer in self.layers) > NONZERO_LIMIT:
+        if seen > VARIABLE_LIMIT or work > WORK_LIMIT or terms > TERM_LIMIT:
             raise ValueError("the network is too large for this version of the proof")
         if len(self.scores.bias) < 2:
             raise ValueError("a classifier has at least two scores")
@@ -137,30 +158,24 @@ class IntegerNetwork:
         """Hash of every integer of the network, 32 bytes."""
         parts: list[bytes | int] = [self.input_size, len(self.layers), SHIFT, REACH, MARGIN_LIMB]
         for layer in (*self.layers, self.scores):
-            parts += [
-                int(layer.table),
-                len(layer.bias),
-                layer.weights.indptr.astype("<i8").tobytes(),
-                layer.weights.indices.astype("<i8").tobytes(),
-                layer.weights.data.astype("<i8").tobytes(),
-                layer.bias.astype("<i8").tobytes(),
-            ]
+            parts += [int(layer.table), len(layer.bias), len(layer.terms)]
+            for term in layer.terms:
+                parts += term.parts()
+            parts.append(layer.bias.astype("<i8").tobytes())
         return digest(LABEL, *parts)
 
 
 @dataclass(frozen=True, eq=False)
 class Inference:
-    """All values of a batch.
+    """What a batch leads to; values between layers follow from the sums and are not kept.
 
     Attributes:
-        values: int64 ``(inputs, value_count)``.
-        sums: For each layer, int64 ``(inputs, sums)``.
+        sums: For each layer, int32 ``(inputs, sums)``.
         scores: int64 ``(inputs, C)``.
         fits: For each input, whether every sum was in its table; if not, it counts as a miss.
     """
 
-    values: Integers
-    sums: tuple[Integers, ...]
+    sums: tuple[npt.NDArray[np.int32], ...]
     scores: Integers
     fits: npt.NDArray[np.bool_]
 
@@ -173,21 +188,25 @@ def infer(network: IntegerNetwork, inputs: npt.NDArray[np.uint8]) -> Inference:
         inputs: uint8 ``(inputs, input_size)``.
 
     Returns:
-        Every value on the way.
+        Every sum on the way.
     """
-    values = np.zeros((network.value_count, len(inputs)), np.int64)
-    seen = network.input_size
-    values[:seen] = inputs.T
-    fits = np.ones(len(inputs), np.bool_)
-    sums = []
-    for layer in network.layers:
-        found = layer.weights @ values[:seen] + layer.bias[:, None]
-        fits &= layer.table.holds(found).all(axis=0)
-        sums.append(found.T)
-        values[seen : seen + len(found)] = layer.table.look_up(found)
-        seen += len(found)
-    scores = (network.scores.weights @ values + network.scores.bias[:, None]).T
-    return Inference(values.T, tuple(sums), scores, fits)
+    count = len(inputs)
+    sums = tuple(np.empty((count, len(layer.bias)), np.int32) for layer in network.layers)
+    scores = np.empty((count, network.class_count), np.int64)
+    fits = np.ones(count, np.bool_)
+    for first in range(0, count, _AT_ONCE):
+        part = slice(first, min(first + _AT_ONCE, count))
+        values = np.zeros((part.stop - first, network.value_count), np.uint8).T
+        seen = network.input_size
+        values[:seen] = inputs[part].T
+        for layer, kept in zip(network.layers, sums, strict=True):
+            found = layer.sums(values)
+            fits[part] &= layer.table.holds(found).all(axis=0)
+            kept[part] = found.T
+            values[seen : seen + len(found)] = layer.table.look_up(found)
+            seen += len(found)
+        scores[part] = network.scores.sums(values).T
+    return Inference(sums, scores, fits)
 
 
 def matches(inference: Inference, labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -199,17 +218,3 @@ def matches(inference: Inference, labels: npt.NDArray[np.int64]) -> npt.NDArray[
     lowest_other = inference.scores.min(axis=1)
     below = own - lowest_other - 1 < MARGIN_LIMB**2
     return np.asarray(inference.fits & (own > others.max(axis=1)) & below)
-
-
-def _stays_below(layer: Layer, limit: int) -> bool:
-    # In Python's integers: a product of numpy's could itself have wrapped around.
-    pointers = layer.weights.indptr
-    if layer.weights.nnz and int(np.abs(layer.weights.data.astype(np.float64)).max()) >= limit:
-        return False
-    sizes = np.add.reduceat(
-        np.abs(np.append(layer.weights.data, 0)), np.minimum(pointers[:-1], layer.weights.nnz)
-    )
-    sizes[pointers[:-1] == pointers[1:]] = 0
-    return all(
-        int(size) * BYTE_LIMIT + abs(int(bias)) < limit for size, bias in zip(sizes, layer.bias, strict=True)
-    )

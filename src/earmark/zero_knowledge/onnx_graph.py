@@ -14,7 +14,9 @@ from scipy import sparse
 from earmark.errors import FormatError, MissingExtraError
 from earmark.suspects.onnx_scan import scan
 from earmark.zero_knowledge.network import NONZERO_LIMIT, IntegerNetwork
-from earmark.zero_knowledge.quantiser import Quantiser, Reals, RealTensor
+from earmark.zero_knowledge.quantiser import Quantiser
+from earmark.zero_knowledge.sums import Window
+from earmark.zero_knowledge.tensors import Reals, RealTensor, bounded, too_large
 
 SIZE_LIMIT_BYTES = 64 << 20
 NODE_LIMIT = 2000
@@ -105,14 +107,12 @@ class _Reader:
             if name is None:
                 raise FormatError(f"the operator {node.op_type} does not read what was computed before")
             self._tensors[node.output[0]] = operators[node.op_type](node, self._tensors[name])
-            made += self._tensors[node.output[0]].weights.nnz
+            made += self._tensors[node.output[0]].made
             if made > _MADE_LIMIT:
-                raise FormatError(
-                    "the network is too large for this version of the proof: too many operators"
-                )
-            for done in [item for item in node.input if item in self._tensors and last[item] == place]:
+                raise too_large("too many operators")
+            for done in {item for item in node.input if item in self._tensors and last[item] == place}:
                 del self._tensors[done]  # what nobody reads any more would fill the memory
-            _bounded(sum(item.weights.nnz for item in self._tensors.values()), "network")
+            bounded(sum(item.made for item in self._tensors.values()), "network")
         scores = self._tensors.get(self._graph.output[0].name)
         if scores is None or len(scores.shape) != 1:
             raise FormatError("the model's output is not one score per class")
@@ -133,27 +133,15 @@ class _Reader:
         if weights.ndim != 4 or len(tensor.shape) != 3:
             raise FormatError("only convolutions of pictures can be proven about")
         groups = int(_attributes(node).get("group", 1))
-        windows = _Windows(node, tensor.shape, weights.shape[2:], weighs=True)
-        per_group, outputs = weights.shape[1], len(weights)
-        if per_group * groups != tensor.shape[0] or outputs % groups:
+        outputs, per_group, *kernel = weights.shape
+        if (
+            groups < 1
+            or per_group * groups != tensor.shape[0]
+            or outputs % groups
+            or bias.shape != (outputs,)
+        ):
             raise FormatError("a convolution does not fit its input")
-        _bounded(weights.size * windows.count, "convolution")
-        plane = tensor.shape[1] * tensor.shape[2]
-        first_channel = np.arange(outputs) // (outputs // groups) * per_group  # (outputs,)
-        channels = first_channel[:, None] + np.arange(per_group)  # (outputs, per group)
-        rows, columns, values = [], [], []
-        for tap, places in enumerate(windows.taps):
-            inside = np.flatnonzero(places >= 0)
-            tap_weights = weights.reshape(outputs, per_group, -1)[:, :, tap]
-            grid = (outputs, per_group, len(inside))
-            rows.append(np.broadcast_to(np.arange(outputs)[:, None, None] * windows.count + inside, grid))
-            columns.append(np.broadcast_to(channels[:, :, None] * plane + places[inside], grid))
-            values.append(np.broadcast_to(tap_weights[:, :, None], grid))
-        flat = [np.concatenate([part.reshape(-1) for part in parts]) for parts in (rows, columns, values)]
-        matrix = sparse.csr_matrix(
-            (flat[2], (flat[0], flat[1])), shape=(outputs * windows.count, tensor.shape[0] * plane)
-        )
-        return _affine(tensor, (outputs, *windows.shape), matrix, np.repeat(bias, windows.count))
+        return tensor.convolved(weights, bias, _window(node, tensor.shape, kernel), groups)
 
     def _gemm(self, node: Any, tensor: RealTensor) -> RealTensor:
         given = _attributes(node)
@@ -173,36 +161,27 @@ class _Reader:
     def _dense(self, tensor: RealTensor, weights: Reals, bias: Reals) -> RealTensor:
         if len(tensor.shape) != 1 or weights.ndim != 2 or weights.shape[1] != tensor.shape[0]:
             raise FormatError("a matrix does not fit its input")
-        return _affine(tensor, (len(weights),), sparse.csr_matrix(weights), bias)
+        return tensor.mapped((len(weights),), sparse.csr_matrix(weights), bias)
 
     def _normalise(self, node: Any, tensor: RealTensor) -> RealTensor:
         scale, shift, mean, variance = (self._constant(node, place) for place in range(1, 5))
         factor = scale / np.sqrt(variance + _attributes(node).get("epsilon", 1e-5))
-        size = math.prod(tensor.shape[1:])
         if len(factor) != tensor.shape[0]:
             raise FormatError("a BatchNormalization does not fit its input")
-        matrix = sparse.diags(np.repeat(factor, size)).tocsr()
-        return _affine(tensor, tensor.shape, matrix, np.repeat(shift - mean * factor, size))
+        return tensor.scaled(factor, shift - mean * factor)
 
     def _add(self, node: Any, tensor: RealTensor) -> RealTensor:
         left, right = (self._tensors.get(name) for name in node.input)
         if left is not None and right is not None:
             if left.shape != right.shape:
                 raise FormatError("Add of different shapes cannot be proven about")
-            width = max(left.weights.shape[1], right.weights.shape[1])
-            both = []
-            for part in (left, right):
-                wide = part.weights.copy()
-                wide.resize((wide.shape[0], width))
-                both.append(wide)
-            _bounded(both[0].nnz + both[1].nnz, "sum")
-            return RealTensor(left.shape, both[0] + both[1], left.bias + right.bias)
+            return left.plus(right)
         constant = self._constant(node, 1 if right is None else 0)
         shape = (1, *tensor.shape)  # with the batch
         if np.broadcast_shapes(constant.shape, shape) != shape:
             raise FormatError("Add of such a constant cannot be proven about")
         added = np.broadcast_to(constant, shape).reshape(-1)
-        return RealTensor(tensor.shape, tensor.weights, tensor.bias + added)
+        return RealTensor(tensor.shape, tensor.terms, tensor.bias + added)
 
     def _max_pool(self, node: Any, tensor: RealTensor) -> RealTensor:
         readers = [other for other in self._graph.node if node.output[0] in other.input]
@@ -228,17 +207,19 @@ class _Reader:
         return self._averaged(tensor, windows, size)
 
     def _global_average(self, node: Any, tensor: RealTensor) -> RealTensor:
-        windows = _Windows(node, tensor.shape, tensor.shape[1:])
-        return self._averaged(tensor, windows, np.array([len(windows.taps)]))
+        if len(tensor.shape) != 3:
+            raise FormatError(f"{node.op_type} of anything but pictures cannot be proven about")
+        return tensor.averaged()
 
     def _reduce_mean(self, node: Any, tensor: RealTensor) -> RealTensor:
         # As PyTorch writes global average pooling.
         given = _attributes(node)
         axes = given["axes"] if "axes" in given else self._constant(node, 1).reshape(-1).tolist()
         picture = len(tensor.shape) == 3 and sorted(axis % 4 for axis in axes) == [2, 3]
-        if not picture or given.get("keepdims", 1) != 1:
-            raise FormatError("ReduceMean can be proven about only over height and width, which it keeps")
-        return self._global_average(node, tensor)
+        if not picture:
+            raise FormatError("ReduceMean can be proven about only over height and width")
+        mean = self._global_average(node, tensor)
+        return mean if given.get("keepdims", 1) else mean.flattened()
 
     def _averaged(self, tensor: RealTensor, windows: "_Windows", size: npt.NDArray[np.int64]) -> RealTensor:
         tap, place = np.nonzero(windows.taps >= 0)
@@ -247,7 +228,7 @@ class _Reader:
             (1.0 / size[place], (place, windows.taps[tap, place])), shape=(windows.count, plane)
         )
         matrix = sparse.kron(sparse.identity(tensor.shape[0]), one, format="csr")
-        return _affine(tensor, (tensor.shape[0], *windows.shape), matrix, np.zeros(matrix.shape[0]))
+        return tensor.mapped((tensor.shape[0], *windows.shape), matrix, np.zeros(matrix.shape[0]))
 
     def _flatten(self, node: Any, tensor: RealTensor) -> RealTensor:
         size = math.prod(tensor.shape)
@@ -258,59 +239,43 @@ class _Reader:
             flat = _attributes(node).get("axis", 1) == 1
         if not flat:
             raise FormatError(f"{node.op_type} to anything but one row cannot be proven about")
-        return RealTensor((size,), tensor.weights, tensor.bias, tensor.integers, tensor.unit)
+        return tensor.flattened()
 
 
 class _Windows:
-    """Which places each output sees: ``taps`` is (taps, outputs), -1 outside.
+    """Which places each output of a pooling sees, in each channel: ``taps``: (taps, outputs), -1 outside."""
 
-    Pooling sees the same places in every channel; a convolution weighs them by itself.
-    """
-
-    def __init__(self, node: Any, shape: tuple[int, ...], kernel: Any, *, weighs: bool = False) -> None:
-        given = _attributes(node)
-        if len(shape) != 3 or len(kernel) != 2:
-            raise FormatError(f"{node.op_type} of anything but pictures cannot be proven about")
-        if given.get("ceil_mode", 0) or given.get("auto_pad", b"NOTSET") not in (b"NOTSET", b""):
-            raise FormatError(f"{node.op_type} with ceil_mode or auto_pad cannot be proven about")
-        pads = given.get("pads", [0, 0, 0, 0])
-        strides, dilations = given.get("strides", [1, 1]), given.get("dilations", [1, 1])
-        numbers = [*kernel, *strides, *dilations]
-        if (
-            len(pads) != 4
-            or not all(0 <= pad <= 64 for pad in pads)
-            or not all(1 <= n <= 512 for n in numbers)
-        ):
-            raise FormatError(f"{node.op_type} has sizes out of range")
-        axes = []
-        for axis in (0, 1):
-            reach = dilations[axis] * (kernel[axis] - 1) + 1
-            count = (shape[1 + axis] + pads[axis] + pads[2 + axis] - reach) // strides[axis] + 1
-            if count < 1:
-                raise FormatError(f"{node.op_type} is larger than its input")
-            steps = np.arange(kernel[axis])[:, None] * dilations[axis] - pads[axis]
-            found = steps + np.arange(count) * strides[axis]  # (kernel, count)
-            axes.append(np.where((found >= 0) & (found < shape[1 + axis]), found, -1))
-        down, across = axes
-        self.shape = (down.shape[1], across.shape[1])
-        self.count = self.shape[0] * self.shape[1]
+    def __init__(self, node: Any, shape: tuple[int, ...], kernel: Any) -> None:
+        window = _window(node, shape, kernel)
+        self.shape = window.shape
+        self.count = math.prod(window.shape)
         # Before the list is made: whoever wrote the file chose how long it would be.
-        _bounded(math.prod(kernel) * self.count * (1 if weighs else shape[0]), node.op_type)
-        both = down[:, None, :, None] * shape[2] + across[None, :, None, :]
-        outside = (down[:, None, :, None] < 0) | (across[None, :, None, :] < 0)
-        self.taps = np.where(outside, -1, both).reshape(-1, self.count)
+        bounded(math.prod(kernel) * self.count * shape[0], node.op_type)
+        padding = window.padding(tuple(kernel), (shape[1], shape[2]))
+        padded = np.pad(np.arange(shape[1] * shape[2]).reshape(shape[1:]), padding, constant_values=-1)
+        self.taps = np.stack([padded[window.tap(*tap)].reshape(-1) for tap in np.ndindex(*kernel)])
 
 
-def _affine(tensor: RealTensor, shape: tuple[int, ...], matrix: Any, bias: Reals) -> RealTensor:
-    # What the product will at most have, before it is made: two sparse matrices can have a dense one.
-    before = np.diff(tensor.weights.tocsr().indptr)
-    _bounded(int(before[matrix.tocsr().indices].sum(dtype=np.int64)), "matrix")
-    return RealTensor(shape, (matrix @ tensor.weights).tocsr(), matrix @ tensor.bias + bias)
-
-
-def _bounded(size: int, what: str) -> None:
-    if size > NONZERO_LIMIT:
-        raise FormatError(f"the network is too large for this version of the proof: a {what} of {size} terms")
+def _window(node: Any, shape: tuple[int, ...], kernel: Any) -> Window:
+    """Return how a node's kernel moves; every size is bounded."""
+    given = _attributes(node)
+    if len(shape) != 3 or len(kernel) != 2:
+        raise FormatError(f"{node.op_type} of anything but pictures cannot be proven about")
+    if given.get("ceil_mode", 0) or given.get("auto_pad", b"NOTSET") not in (b"NOTSET", b""):
+        raise FormatError(f"{node.op_type} with ceil_mode or auto_pad cannot be proven about")
+    pads = given.get("pads", [0, 0, 0, 0])
+    strides, dilations = given.get("strides", [1, 1]), given.get("dilations", [1, 1])
+    numbers = [*kernel, *strides, *dilations]
+    if len(pads) != 4 or not all(0 <= pad <= 64 for pad in pads) or not all(1 <= n <= 512 for n in numbers):
+        raise FormatError(f"{node.op_type} has sizes out of range")
+    counts = []
+    for axis in (0, 1):
+        reach = dilations[axis] * (kernel[axis] - 1) + 1
+        counts.append((shape[1 + axis] + pads[axis] + pads[2 + axis] - reach) // strides[axis] + 1)
+        if counts[-1] < 1:
+            raise FormatError(f"{node.op_type} is larger than its input")
+    (down, across), (above, left), (rows, columns) = strides, pads[:2], dilations
+    return Window((down, across), (above, left), (rows, columns), (counts[0], counts[1]))
 
 
 def _attributes(node: Any) -> dict[str, Any]:

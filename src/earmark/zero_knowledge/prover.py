@@ -16,10 +16,21 @@ from earmark.commitment.linear import RANDOM_BYTES
 from earmark.errors import ProofError
 from earmark.fields import PRIME
 from earmark.fields.arrays import Words
-from earmark.zero_knowledge.network import MARGIN_LIMB, TABLE_SIZE, Integers, Table, infer, matches
+from earmark.zero_knowledge.equations import TableChallenge
+from earmark.zero_knowledge.network import (
+    MARGIN_LIMB,
+    TABLE_SIZE,
+    Inference,
+    Integers,
+    Table,
+    infer,
+    matches,
+)
 from earmark.zero_knowledge.proof import OwnershipProof
 from earmark.zero_knowledge.sealing import ProofSecret, seal
 from earmark.zero_knowledge.statement import Layout, Statement
+
+_ROWS_AT_ONCE = 1 << 11
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +51,7 @@ def prove(
     openings: Openings,
     *,
     random_bytes: Callable[[int], bytes] = secrets.token_bytes,
-    on_progress: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[int, int], None] = lambda *_: None,
 ) -> OwnershipProof:
     """Make a proof.
 
@@ -51,7 +62,7 @@ def prove(
         statement: What is proven.
         openings: Of all commitments, in order.
         random_bytes: Source of the one secret of this proof.
-        on_progress: Told what begins.
+        on_progress: Told the steps done and how many there are.
 
     Returns:
         The proof. That there is one is itself an answer about the triggers: write it down (journal)
@@ -67,14 +78,102 @@ def prove(
     """
     layout = Layout(statement)
     secret = ProofSecret(random_bytes(32))
-    on_progress("evaluating the network")
-    rows, places = rows_and_places(layout, openings, secret)
-    return seal(layout, rows, lambda tables: tables.inverses[places], secret, on_progress)
+    return seal(layout, WitnessRows(layout, openings, secret), secret, on_progress)
 
 
-def _chosen(layout: Layout, openings: Openings, secret: ProofSecret) -> npt.NDArray[np.int64]:
-    statement = layout.statement
-    matching = np.flatnonzero(matches(infer(statement.network, openings.values), statement.labels))
+class WitnessRows:
+    """The rows of a true statement; of each input the sums are kept, everything else follows from them.
+
+    Args:
+        layout: Where everything lies.
+        openings: Of all commitments, in order.
+        secret: Draws which of the matching inputs count.
+
+    Raises:
+        ProofError: Step 0: the network does not answer enough triggers as the key says.
+        ValueError: The openings do not have the statement's sizes.
+    """
+
+    def __init__(self, layout: Layout, openings: Openings, secret: ProofSecret) -> None:
+        statement = layout.statement
+        count, size = statement.input_count, statement.network.input_size
+        if openings.values.shape != (count, size) or openings.randomness.shape != (count, RANDOM_BYTES):
+            raise ValueError("there is one opening of the right size for every commitment")
+        self._layout, self._openings = layout, openings
+        inference = infer(statement.network, openings.values)
+        chosen = drawn_by_lot(statement, inference, secret)
+        self._bits = np.zeros(count, np.int64)
+        self._bits[chosen] = 1
+        self._sums = inference.sums
+        self._others = self._other_rows(np.where(self._bits[:, None] == 1, inference.scores, 0))
+
+    def first(self, begin: int, end: int) -> Words:
+        """Return rows of the first matrix; rows of inputs are asked for by whole inputs."""
+        layout = self._layout
+        if begin >= layout.bits_start:
+            found = self._others[begin - layout.bits_start : end - layout.bits_start]
+        else:
+            found = self._inputs(begin // layout.rows_per_input, end // layout.rows_per_input)
+        return np.asarray(found % PRIME).astype(np.uint32)
+
+    def inverses(self, tables: TableChallenge, begin: int, end: int) -> Words:
+        """Return the inverses of look-ups."""
+        return tables.inverses[self._places(begin, end)]
+
+    def _inputs(self, first: int, last: int) -> Integers:
+        layout, network = self._layout, self._layout.statement.network
+        found = np.zeros((last - first, layout.rows_per_input * layout.width), np.int64)
+        here = np.flatnonzero(self._bits[first:last])
+        value_places, sum_places = layout.places
+        size = network.input_size
+        found[here, :size] = self._openings.values[first + here]
+        found[here, size : size + RANDOM_BYTES] = self._openings.randomness[first + here]
+        seen = size
+        for layer, places, sums in zip(network.layers, sum_places, self._sums, strict=True):
+            own = sums[first + here].astype(np.int64)
+            found[here[:, None], places] = own
+            found[here[:, None], value_places[seen : seen + len(places)]] = layer.table.look_up(own)
+            seen += len(places)
+        return found.reshape(-1, layout.width)
+
+    def _places(self, begin: int, end: int) -> Integers:
+        """Return the places in the tables of look-ups; those of inputs are asked for by whole inputs."""
+        layout = self._layout
+        if begin >= layout.limb_lookups_start:
+            start = layout.limbs_start - layout.bits_start - layout.limb_lookups_start
+            return places_in_tables(
+                self._others[start + begin : start + end], np.full(end - begin, Table.LIMB)
+            )
+        first, last = begin // layout.lookups_per_input, end // layout.lookups_per_input
+        values = self._inputs(first, last).reshape(last - first, layout.rows_per_input, layout.width)
+        looked_up = values[:, layout.inside[:, 0]].reshape(-1, layout.width)
+        return places_in_tables(looked_up, np.tile(layout.inside[:, 2], last - first))
+
+    def _other_rows(self, scores: Integers) -> Integers:
+        layout, labels = self._layout, self._layout.statement.labels
+        rows = np.zeros((layout.first_rows - layout.bits_start, layout.width), np.int64)
+        limbs = _limbs(scores, self._bits, labels)
+        start = layout.bits_start
+        _fill(layout, rows, 0, self._bits[None])
+        _fill(layout, rows, layout.scores_start - start, scores.T)
+        parts = np.concatenate([limbs % MARGIN_LIMB, limbs // MARGIN_LIMB])
+        _fill(layout, rows, layout.limbs_start - start, parts)
+        self._others = rows
+        counts = np.zeros(TABLE_SIZE, np.int64)
+        for part in layout.parts(_ROWS_AT_ONCE):
+            if part.lookup_count:
+                counts += np.bincount(self._places(*part.lookups).reshape(-1), minlength=TABLE_SIZE)
+        rows.reshape(-1)[(layout.counts_start - start) * layout.width :][:TABLE_SIZE] = counts
+        return rows
+
+
+def drawn_by_lot(statement: Statement, inference: Inference, secret: ProofSecret) -> npt.NDArray[np.int64]:
+    """Return which inputs count, in rising order: as many as are needed of those that match.
+
+    Raises:
+        ProofError: Step 0: too few match.
+    """
+    matching = np.flatnonzero(matches(inference, statement.labels))
     if len(matching) < statement.needed:
         # The number is not said: it would tell more about the triggers than that there is no proof.
         raise ProofError(0, f"fewer than {statement.needed} triggers are answered as the key says")
@@ -83,44 +182,10 @@ def _chosen(layout: Layout, openings: Openings, secret: ProofSecret) -> npt.NDAr
     return np.array(sorted(left.pop(stream.uniform(len(left))) for _ in range(statement.needed)), np.int64)
 
 
-def rows_and_places(
-    layout: Layout, openings: Openings, secret: ProofSecret
-) -> tuple[Words, npt.NDArray[np.int64]]:
-    """Return the rows' values, and for every look-up its place in the tables, ``(look-ups, width)``."""
-    statement = layout.statement
-    count, size = statement.input_count, statement.network.input_size
-    if openings.values.shape != (count, size) or openings.randomness.shape != (count, RANDOM_BYTES):
-        raise ValueError("there is one opening of the right size for every commitment")
-    chosen = _chosen(layout, openings, secret)
-    bits = np.zeros(count, np.int64)
-    bits[chosen] = 1
-    inference = infer(statement.network, openings.values[chosen])
-    rows = np.zeros((layout.first_rows, layout.width), np.int64)
-    inputs = np.zeros((count, layout.rows_per_input * layout.width), np.int64)
-    value_places, sum_places = layout.places
-    inputs[chosen[:, None], value_places] = inference.values
-    inputs[chosen, size : size + RANDOM_BYTES] = openings.randomness[chosen]
-    for places, sums in zip(sum_places, inference.sums, strict=True):
-        inputs[chosen[:, None], places] = sums
-    rows[: layout.bits_start] = inputs.reshape(-1, layout.width)
-
-    scores = np.zeros((count, statement.network.class_count), np.int64)
-    scores[chosen] = inference.scores
-    _fill(layout, rows, layout.bits_start, bits[None])
-    _fill(layout, rows, layout.scores_start, scores.T)
-    limbs = _limbs(scores, bits, statement.labels)
-    _fill(layout, rows, layout.limbs_start, np.concatenate([limbs % MARGIN_LIMB, limbs // MARGIN_LIMB]))
-    return counted(layout, rows)
-
-
-def counted(layout: Layout, rows: Integers) -> tuple[Words, npt.NDArray[np.int64]]:
-    """Count what is looked up, write it into its rows, return the rows in F_p and the look-ups' places."""
-    lookups = layout.lookups
+def places_in_tables(values: Integers, tables: Integers) -> Integers:
+    """Return for rows of x, each with its table's number, where the pairs stand among all tables' pairs."""
     starts = np.array([table.start - table.lowest for table in Table])
-    places = np.asarray(rows[lookups[:, 0]] + starts[lookups[:, 2]][:, None])
-    counts = np.bincount(places.reshape(-1), minlength=TABLE_SIZE)
-    rows.reshape(-1)[layout.counts_start * layout.width :][:TABLE_SIZE] = counts
-    return np.asarray(rows % PRIME).astype(np.uint32), places
+    return np.asarray(values + starts[tables][:, None])
 
 
 def _fill(layout: Layout, rows: Integers, start: int, values: Integers) -> None:

@@ -3,9 +3,11 @@
 Every channel has a unit of its own, taken from the largest sum that constant synthetic inputs cause in it.
 A thief who multiplies a channel and divides the next layer's weights changes the unit and nothing else.
 Nothing is calibrated on anything that a prover, or the file's maker, could choose.
+
+Sums are what machines disagree about, since they add in different orders. So no sum of floats decides
+anything here: weights are first rounded to 24 bits of their channel's largest, and sums of those are exact.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,14 +16,27 @@ from scipy import sparse
 
 from earmark.commitment.linear import field_words
 from earmark.errors import FormatError
+from earmark.fields import PRIME
 from earmark.zero_knowledge.network import (
+    BYTE_LIMIT,
     NONZERO_LIMIT,
     REACH,
     SHIFT,
+    TERM_LIMIT,
     VARIABLE_LIMIT,
+    WORK_LIMIT,
     IntegerNetwork,
     Layer,
     Table,
+)
+from earmark.zero_knowledge.sums import Convolution, Matrix, Picture, Sums
+from earmark.zero_knowledge.tensors import (
+    RealConvolution,
+    RealMatrix,
+    Reals,
+    RealTensor,
+    ScaledPicture,
+    too_large,
 )
 
 CALIBRATION_SEED = b"earmark/quantiser/v1"
@@ -30,27 +45,7 @@ CALIBRATION_COUNT = 64
 # off, and four times as large before they leave the table.
 CALIBRATED_BYTE = 128
 SCORE_REACH = 1 << 20
-
-Reals = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class RealTensor:
-    """An affine image of the values so far.
-
-    Attributes:
-        shape: (channels, height, width) or (features,).
-        weights: CSR of float64, (size, values so far).
-        bias: float64 ``(size,)``.
-        integers: For bytes: CSR of int64 with tensor = unit * integers * values; else None.
-        unit: float64 ``(size,)``, the same within a channel.
-    """
-
-    shape: tuple[int, ...]
-    weights: Any
-    bias: Reals
-    integers: Any = None
-    unit: Reals | None = None
+WEIGHT_BITS = 24  # times 255 and the most weights there can be: below 2^53
 
 
 class Quantiser:
@@ -63,29 +58,36 @@ class Quantiser:
     """
 
     def __init__(self, shape: tuple[int, int, int], scale: Reals, shift: Reals) -> None:
-        self._shape = shape
-        channels, height, width = shape
-        size = channels * height * width
+        self._input_size = int(np.prod(shape))
         # Triggers are committed row by row with channels innermost; networks read channel by channel.
-        order = np.arange(size).reshape(height, width, channels).transpose(2, 0, 1).reshape(-1)
-        pixels = sparse.csr_matrix((np.ones(size), (np.arange(size), order)), shape=(size, size))
-        of_pixel = np.repeat(scale, height * width)
-        self.input = RealTensor(shape, sparse.diags(of_pixel) @ pixels, np.repeat(shift, height * width))
-        self._values = calibration_inputs(shape).T.astype(np.int64)
+        picture = Picture(0, *shape, interleaved=True)
+        self.input = RealTensor.of_picture(ScaledPicture(picture, scale, shift))
+        self._values = np.ascontiguousarray(calibration_inputs(shape)).T
         self._layers: list[Layer] = []
-        self._weight_count = 0
+        self._work = self._terms = 0
 
     def rectify(self, tensor: RealTensor) -> RealTensor:
         """Return max(x, 0) as bytes: sums, requantised."""
         if tensor.unit is not None:
             return tensor  # bytes are not negative
-        weights = self._widened(tensor.weights)
-        sums = weights @ self._values.astype(np.float64) + tensor.bias[:, None]
-        unit = np.repeat(_largest(sums, tensor.shape), len(sums) // tensor.shape[0]) / CALIBRATED_BYTE
+        self._account(tensor)
+        channels, each = tensor.shape[0], tensor.size // tensor.shape[0]
+        unit = _largest(tensor, self._values, channels) / CALIBRATED_BYTE
         factor = (1 << SHIFT) / unit
-        whole = _rounded(sparse.diags(factor) @ weights)
-        bias = _whole(tensor.bias * factor) + (1 << SHIFT >> 1)  # so that shifting rounds to the nearest
-        return self._looked_up(Table.REQUANTISE, tensor.shape, whole, bias, unit)
+        of_row = np.repeat(factor, each)
+        terms: list[Sums] = []
+        for term in tensor.terms:
+            if isinstance(term, RealConvolution):
+                kernel = _whole(term.kernel * factor[:, None, None, None])
+                terms.append(_convolution(term, kernel))
+            else:
+                terms.append(Matrix(_rounded(sparse.diags(of_row) @ term.weights)))
+        bias = _whole(tensor.bias * of_row) + (1 << SHIFT >> 1)  # so that shifting rounds to the nearest
+        start = self._looked_up(Table.REQUANTISE, tuple(terms), bias)
+        height, width = tensor.shape[1:] if len(tensor.shape) == 3 else (1, 1)
+        picture = Picture(start, channels, height, width, interleaved=False)
+        made = RealTensor.of_picture(ScaledPicture(picture, unit, np.zeros(channels)), is_bytes=True)
+        return made if len(tensor.shape) == 3 else made.flattened()
 
     def largest(self, tensor: RealTensor, shape: tuple[int, ...], taps: npt.NDArray[np.int64]) -> RealTensor:
         """Return the largest of several places of a tensor of bytes.
@@ -105,11 +107,14 @@ class Quantiser:
         for places in taps[1:]:
             other = _rows(self._widened(tensor.integers), places)
             difference = _sorted(self._widened(found) - other)
-            found = self._looked_up(
-                Table.RECTIFY, shape, difference, np.zeros(len(places), np.int64), unit
-            ).integers
-            found = _sorted(found + self._widened(other))
-        return RealTensor(shape, sparse.diags(unit) @ found, np.zeros(len(unit)), found, unit)
+            none = np.zeros(len(places), np.int64)
+            start = self._looked_up(Table.RECTIFY, (Matrix(difference),), none)
+            above = (np.ones(len(places), np.int64), (np.arange(len(places)), start + np.arange(len(places))))
+            found = sparse.csr_matrix(above, shape=(len(places), len(self._values))) + self._widened(other)
+        found = _sorted(found)
+        return RealTensor(
+            shape, (RealMatrix(sparse.diags(unit) @ found),), np.zeros(len(unit)), integers=found, unit=unit
+        )
 
     def finish(self, tensor: RealTensor) -> IntegerNetwork:
         """Return the network whose scores are this tensor, less what all classes have in common.
@@ -119,39 +124,45 @@ class Quantiser:
         Raises:
             FormatError: A sum could wrap around the field.
         """
-        weights, bias = self._widened(tensor.weights), tensor.bias - tensor.bias.mean()
-        common = sparse.csr_matrix(weights.mean(axis=0))
-        weights = (weights - sparse.vstack([common] * len(bias))).tocsr()
-        found = np.abs(weights @ self._values.astype(np.float64) + bias[:, None]).max()
-        if not np.isfinite(found):
-            raise FormatError("the network holds numbers that are not finite, or leads to some")
-        factor = SCORE_REACH / found if found > 0 else 1.0
-        scores = Layer(Table.REQUANTISE, _rounded(weights * factor), _whole(bias * factor))
+        weights = tensor.matrix(len(self._values))
+        used = np.unique(weights.indices)
+        if len(used) * tensor.size > NONZERO_LIMIT:
+            raise too_large(f"scores of {len(used) * tensor.size} terms")
+        dense = weights[:, used].toarray()
+        narrowed = sparse.csr_matrix(_without_mean(dense))
+        less = sparse.csr_matrix(
+            (narrowed.data, used[narrowed.indices], narrowed.indptr), shape=(len(dense), len(self._values))
+        )
+        without = RealTensor(tensor.shape, (RealMatrix(less),), _without_mean(tensor.bias[:, None])[:, 0])
+        factor = SCORE_REACH / _largest(without, self._values, 1)[0]
+        terms = (Matrix(_rounded(less * factor)),)
+        scores = Layer(Table.REQUANTISE, terms, _whole(without.bias * factor))
         try:
-            channels, height, width = self._shape
-            return IntegerNetwork(channels * height * width, tuple(self._layers), scores)
+            return IntegerNetwork(self._input_size, tuple(self._layers), scores)
         except ValueError as error:
             raise FormatError(f"the network cannot be proven about: {error}") from error
 
-    def _looked_up(
-        self, table: Table, shape: tuple[int, ...], weights: Any, bias: npt.NDArray[np.int64], unit: Reals
-    ) -> RealTensor:
+    def _account(self, tensor: RealTensor) -> None:
+        """Refuse what would take too long, before anything is computed."""
+        self._work += sum(term.work for term in tensor.terms)
+        self._terms += len(tensor.terms)
+        if len(self._values) + tensor.size > VARIABLE_LIMIT:
+            raise too_large(f"more than {VARIABLE_LIMIT} values")
+        if self._work > WORK_LIMIT or self._terms > TERM_LIMIT:
+            raise too_large(f"more than {WORK_LIMIT} multiplications or {TERM_LIMIT} convolutions")
+
+    def _looked_up(self, table: Table, terms: tuple[Sums, ...], bias: npt.NDArray[np.int64]) -> int:
+        """Add a layer; return the number of its first result."""
         before, count = len(self._values), len(bias)
         if before + count > VARIABLE_LIMIT:
-            raise FormatError(
-                f"the network is too large for this version of the proof: more than {VARIABLE_LIMIT} values"
-            )
-        self._weight_count += weights.nnz
-        if self._weight_count > NONZERO_LIMIT:
-            raise FormatError(
-                f"the network is too large for this version of the proof: more than {NONZERO_LIMIT} weights"
-            )
-        self._layers.append(Layer(table, weights, bias))
-        results = table.look_up(weights @ self._values + bias[:, None])
+            raise too_large(f"more than {VARIABLE_LIMIT} values")
+        layer = Layer(table, terms, bias)
+        if max(layer.largest_sums) >= PRIME // 2:
+            raise FormatError("the network cannot be proven about: a sum could wrap around the field")
+        results = table.look_up(layer.sums(self._values)).astype(np.uint8)
+        self._layers.append(layer)
         self._values = np.concatenate([self._values, results])
-        places = (np.arange(count), before + np.arange(count))
-        chosen = sparse.csr_matrix((np.ones(count, np.int64), places), shape=(count, before + count))
-        return RealTensor(shape, sparse.diags(unit) @ chosen, np.zeros(count), chosen, unit)
+        return before
 
     def _widened(self, weights: Any) -> Any:
         wide = weights.copy()
@@ -173,11 +184,38 @@ def calibration_inputs(shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
     return np.stack(pictures)
 
 
-def _largest(sums: Reals, shape: tuple[int, ...]) -> Reals:
-    largest = np.abs(sums).reshape(shape[0], -1).max(axis=1)
-    if not np.isfinite(largest).all():
+def _largest(tensor: RealTensor, values: npt.NDArray[np.uint8], channels: int) -> Reals:
+    """Return the largest absolute sum of each channel over the calibration's values, or 1, ``(channels,)``.
+
+    Weights are rounded to multiples of a power of two, the bias too, so every sum is exact.
+    """
+    each = tensor.size // channels
+    bias = np.abs(tensor.bias).reshape(channels, each).max(axis=1)
+    most = np.max([term.largest(channels) for term in tensor.terms] + [bias / BYTE_LIMIT], axis=0)
+    if not np.isfinite(most).all():
         raise FormatError("the network holds numbers that are not finite, or leads to some")
-    return np.where(largest > 0, largest, 1.0)
+    _, exponents = np.frexp(most)  # most is below 2^exponent
+    shift = WEIGHT_BITS - exponents
+    sums = np.rint(np.ldexp(tensor.bias, np.repeat(shift, each)))[:, None]
+    for term in tensor.terms:
+        sums = sums + term.in_multiples(shift).apply(values)
+    largest = np.abs(sums).reshape(channels, -1).max(axis=1)
+    return np.where(largest > 0, np.ldexp(largest, -shift), 1.0)
+
+
+def _without_mean(values: Reals) -> Reals:
+    """Subtract from each column its mean, added row after row, so that everyone rounds alike."""
+    total = np.zeros(values.shape[1])
+    for row in values:
+        total = total + row
+    return values - total / len(values)
+
+
+def _convolution(term: RealConvolution, kernel: npt.NDArray[np.int64]) -> Convolution:
+    try:
+        return Convolution(term.picture, kernel, term.window, term.groups)
+    except ValueError as error:
+        raise FormatError(f"the network cannot be proven about: {error}") from error
 
 
 def _whole(values: Reals) -> npt.NDArray[np.int64]:
@@ -189,8 +227,7 @@ def _whole(values: Reals) -> npt.NDArray[np.int64]:
 
 def _rounded(weights: Any) -> Any:
     whole = weights.tocsr()
-    whole = sparse.csr_matrix((_whole(whole.data), whole.indices, whole.indptr), shape=whole.shape)
-    return _sorted(whole)
+    return _sorted(sparse.csr_matrix((_whole(whole.data), whole.indices, whole.indptr), shape=whole.shape))
 
 
 def _sorted(weights: Any) -> Any:

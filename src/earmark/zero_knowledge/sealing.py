@@ -1,10 +1,15 @@
 """Turns rows of values into a proof: random values behind each row, masks, trees, combinations.
 
+Neither matrix is ever there as a whole. Values are made part by part, as often as they are needed, and of
+each part one residue of columns at a time, so memory hardly grows with the number of triggers.
+
 It does not ask whether the values are true: a proof of false values is refused by the checker, and the tests
 make many.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -12,16 +17,35 @@ import numpy.typing as npt
 from earmark.commitment.hashing import Stream, frame
 from earmark.commitment.linear import field_words
 from earmark.fields import EXTENSION_DEGREE, PRIME
-from earmark.fields.arrays import Words, coset_coefficients, difference_mod, sum_mod, transform
+from earmark.fields.arrays import (
+    Words,
+    Workspace,
+    coefficients_in_lanes,
+    coset_coefficients,
+    difference_mod,
+    in_lanes,
+    lanes_on_coset,
+    sum_mod,
+    transform,
+)
 from earmark.zero_knowledge.checker import absorb_combinations, values_where_values_lie
-from earmark.zero_knowledge.columns import SALT_BYTES, ColumnTree, encode
-from earmark.zero_knowledge.equations import TableChallenge, combinations, equations, table_challenge
+from earmark.zero_knowledge.columns import SALT_BYTES, ColumnHashes, ColumnTree
+from earmark.zero_knowledge.equations import (
+    Combining,
+    Equations,
+    TableChallenge,
+    column_points,
+    equations,
+    table_challenge,
+)
 from earmark.zero_knowledge.proof import OwnershipProof
-from earmark.zero_knowledge.statement import QUERY_COUNT, Layout
+from earmark.zero_knowledge.statement import QUERY_COUNT, Layout, Part
 from earmark.zero_knowledge.transcript import ProofTranscript
 
 LABEL = "earmark/ownership-prover/v1"
 _DEGREE = EXTENSION_DEGREE
+PART_BYTES = 1 << 27  # of one part at one residue, about
+_KEPT_BYTES = 1 << 30  # of coefficients that are kept instead of being made again
 
 
 class ProofSecret:
@@ -43,68 +67,204 @@ class ProofSecret:
         return Stream(LABEL, self._seed, purpose)
 
 
+class Rows(Protocol):
+    """The values of both matrices, made anew whenever they are asked for."""
+
+    def first(self, begin: int, end: int) -> Words:
+        """Return rows of the first matrix, uint32 ``(end - begin, width)``."""
+
+    def inverses(self, tables: TableChallenge, begin: int, end: int) -> Words:
+        """Return the inverses of some rows of look-ups, uint32 ``(end - begin, width, 5)``."""
+
+
+@dataclass(frozen=True, eq=False)
+class Polynomials:
+    """Some rows of a matrix as polynomials.
+
+    Attributes:
+        matrix: ``"first"`` or ``"second"``.
+        begin: Number of the first of them.
+        count: How many.
+        lanes: Their coefficients.
+    """
+
+    matrix: str
+    begin: int
+    count: int
+    lanes: Words
+
+
+class Matrices:
+    """Both matrices, part by part.
+
+    Args:
+        layout: Where everything lies.
+        rows: The values.
+        secret: Everything random.
+        part_bytes: About how large a part is at one residue of columns.
+    """
+
+    def __init__(self, layout: Layout, rows: Rows, secret: ProofSecret, part_bytes: int = PART_BYTES) -> None:
+        self._layout, self._rows, self._secret = layout, rows, secret
+        self.parts = layout.parts(max(1, part_bytes // (4 * layout.degree_bound)))
+        self.residues = layout.code_length // layout.degree_bound
+        self._spaces = {"first": Workspace(), "second": Workspace()}
+        words = (layout.first_rows + layout.second_rows) * layout.degree_bound
+        self._kept: dict[tuple[str, int, int], Polynomials] | None = {} if 4 * words <= _KEPT_BYTES else None
+
+    def first(self, part: Part) -> Polynomials:
+        """Return the first matrix's rows of a part."""
+        return self._made("first", part.rows[0], part.row_count, lambda: self._rows.first(*part.rows))
+
+    def second(self, part: Part, tables: TableChallenge) -> Polynomials:
+        """Return the second matrix's rows of a part; there may be none."""
+
+        def inverses() -> Words:
+            found = self._rows.inverses(tables, *part.lookups)
+            return np.ascontiguousarray(found.transpose(0, 2, 1)).reshape(-1, self._layout.width)
+
+        return self._made("second", _DEGREE * part.lookups[0], _DEGREE * part.lookup_count, inverses)
+
+    def masks(self) -> Polynomials:
+        """Return the masks, the second matrix's last rows."""
+        coefficients = _masks(self._layout, self._secret)
+        return Polynomials("second", self._layout.masks_start, len(coefficients), in_lanes(coefficients))
+
+    def all_of_second(self, tables: TableChallenge) -> Iterator[Polynomials]:
+        """Yield the second matrix in order, masks last."""
+        for part in self.parts:
+            yield self.second(part, tables)
+        yield self.masks()
+
+    def values(self, polynomials: Polynomials, residue: int) -> Words:
+        """Return the values in columns residue, residue + 8, …, ``(degree bound, rows)``.
+
+        They lie where the next ones of the same matrix will lie.
+        """
+        space = self._spaces[polynomials.matrix]
+        return lanes_on_coset(polynomials.lanes, polynomials.count, self._layout.code_length, residue, space)
+
+    def columns(self, residue: int) -> npt.NDArray[np.int64]:
+        """Return the numbers of those columns."""
+        return np.arange(residue, self._layout.code_length, self.residues)
+
+    def _made(self, matrix: str, begin: int, count: int, values: Callable[[], Words]) -> Polynomials:
+        if self._kept is not None and (matrix, begin, count) in self._kept:
+            return self._kept[matrix, begin, count]
+        rows = values()
+        # What the rows hold is hidden by as many random values behind them as columns are opened.
+        noise = self._secret.elements(f"{matrix} rows from {begin}", len(rows) * QUERY_COUNT)
+        whole = np.concatenate([rows, noise.reshape(len(rows), QUERY_COUNT)], axis=1)
+        made = Polynomials(matrix, begin, count, coefficients_in_lanes(whole))
+        if self._kept is not None:
+            self._kept[matrix, begin, count] = made
+        return made
+
+
 def seal(
     layout: Layout,
-    rows: Words,
-    inverses: Callable[[TableChallenge], Words],
+    rows: Rows,
     secret: ProofSecret,
-    on_progress: Callable[[str], None] = lambda _: None,
+    on_progress: Callable[[int, int], None] = lambda *_: None,
+    part_bytes: int = PART_BYTES,
 ) -> OwnershipProof:
     """Make the proof of these rows.
 
     Args:
         layout: Where everything lies.
-        rows: Values of the first matrix, uint32 ``(first_rows, width)``.
-        inverses: Given alpha and beta, the inverse of every look-up, ``(look-ups, width, 5)``.
+        rows: The values.
         secret: Everything random.
-        on_progress: Told what begins.
+        on_progress: Told the steps done and how many there are.
+        part_bytes: About how much of a matrix is there at once.
 
     Returns:
         The proof, true or not.
     """
-    on_progress("committing to the values")
-    first = _encoded(layout, rows, secret, "first")
-    first_tree = ColumnTree(first, _salts(layout, secret, "first"))
+    matrices = Matrices(layout, rows, secret, part_bytes)
+    total = 5 * len(matrices.parts) + 2
+    done = iter(range(1, total + 1))
+
+    def told(parts: Iterator[Polynomials]) -> Iterator[Polynomials]:
+        for part in parts:
+            yield part
+            on_progress(next(done), total)
+
+    first_tree = _committed(matrices, told(map(matrices.first, matrices.parts)), layout, secret, "first")
     transcript = ProofTranscript(layout.statement.digest)
     transcript.absorb("first root", first_tree.root)
     tables = table_challenge(transcript)
-    on_progress("committing to the look-ups")
-    second = _second_matrix(layout, inverses(tables), secret)
-    second_tree = ColumnTree(second, _salts(layout, secret, "second"))
+    second_tree = _committed(matrices, told(matrices.all_of_second(tables)), layout, secret, "second")
     transcript.absorb("second root", second_tree.root)
-    on_progress("combining")
-    sent = _combined(layout, tables, transcript, first, second)
+    equation = equations(layout, tables, transcript)
+    sent = _combined(matrices, equation, told(map(matrices.first, matrices.parts)))
     absorb_combinations(transcript, *sent)
     columns = transcript.columns("columns", QUERY_COUNT, layout.code_length)
+    first = _opened(matrices, told(map(matrices.first, matrices.parts)), columns)
+    second = _opened(matrices, told(matrices.all_of_second(tables)), columns)
     return OwnershipProof(
         layout.statement.digest,
         first_tree.root,
         second_tree.root,
         *sent,
-        first_tree.open(columns),
-        second_tree.open(columns),
+        first_tree.open(columns, first),
+        second_tree.open(columns, second),
     )
+
+
+def _committed(
+    matrices: Matrices, parts: Iterator[Polynomials], layout: Layout, secret: ProofSecret, name: str
+) -> ColumnTree:
+    rows = layout.first_rows if name == "first" else layout.second_rows
+    hashes = ColumnHashes(_salts(layout, secret, name), rows)
+    for part in parts:
+        for residue in range(matrices.residues if part.count else 0):
+            hashes.add(matrices.columns(residue), matrices.values(part, residue))
+    return hashes.tree()
 
 
 def _combined(
-    layout: Layout, tables: TableChallenge, transcript: ProofTranscript, first: Words, second: Words
+    matrices: Matrices, equation: Equations, first_parts: Iterator[Polynomials]
 ) -> tuple[Words, Words, Words]:
-    equation = equations(layout, tables, transcript)
-    # Polynomials of degree below 2k are known by 2k points: every fourth column is such a coset.
-    step = layout.code_length // (2 * layout.degree_bound)
-    some = np.arange(0, layout.code_length, step)
-    first_part, second_part = (np.ascontiguousarray(matrix[:, ::step]) for matrix in (first, second))
-    found = combinations(equation, first_part, second_part, some)
+    """Return the three polynomials: of degree below k by k values, of degree below 2k by 2k."""
+    layout, size = equation.layout, equation.layout.degree_bound
+
+    def at(residue: int) -> Combining:
+        def values_at(vectors: Words) -> Words:
+            lanes = coefficients_in_lanes(vectors)
+            return lanes_on_coset(lanes, len(vectors), layout.code_length, residue)
+
+        points = column_points(layout, matrices.columns(residue))
+        return Combining(equation, points, values_at, proximity=residue == 0)
+
+    # Every fourth column: together the coset of order 2k.
+    combining = {residue: at(residue) for residue in (0, matrices.residues // 2)}
+    for part, first in zip(matrices.parts, first_parts, strict=True):
+        second = matrices.second(part, equation.tables)
+        for residue, sums in combining.items():
+            sums.add(part, matrices.values(first, residue), matrices.values(second, residue))
+    masks = matrices.masks()
+    for residue, sums in combining.items():
+        sums.add_masks(matrices.values(masks, residue))
+    found = [sums.result() for sums in combining.values()]
+    linear = np.stack([part.linear for part in found], axis=1).reshape(2 * size, _DEGREE)
+    quadratic = np.stack([part.quadratic for part in found], axis=1).reshape(2 * size, _DEGREE)
     proximity, linear, quadratic = (
         np.ascontiguousarray(coset_coefficients(np.ascontiguousarray(values.T)).T)
-        for values in (found.proximity, found.linear, found.quadratic)
+        for values in (found[0].proximity, linear, quadratic)
     )
-    return proximity[: layout.degree_bound], linear, quadratic
+    return proximity, linear, quadratic
 
 
-def _encoded(layout: Layout, rows: Words, secret: ProofSecret, name: str) -> Words:
-    noise = secret.elements(f"{name} rows", len(rows) * QUERY_COUNT).reshape(len(rows), QUERY_COUNT)
-    return encode(np.concatenate([rows, noise], axis=1), layout.code_length)
+def _opened(matrices: Matrices, parts: Iterator[Polynomials], columns: npt.NDArray[np.int64]) -> Words:
+    """Return the matrix at some columns, ``(rows, columns)``."""
+    found = []
+    for part in parts:
+        rows = np.empty((part.count, len(columns)), np.uint32)
+        for residue in np.unique(columns % matrices.residues).tolist() if part.count else []:
+            here = np.flatnonzero(columns % matrices.residues == residue)
+            rows[:, here] = matrices.values(part, residue)[columns[here] // matrices.residues].T
+        found.append(rows)
+    return np.concatenate(found)
 
 
 def _salts(layout: Layout, secret: ProofSecret, name: str) -> npt.NDArray[np.uint8]:
@@ -112,20 +272,18 @@ def _salts(layout: Layout, secret: ProofSecret, name: str) -> npt.NDArray[np.uin
     return np.frombuffer(data, np.uint8).reshape(layout.code_length, SALT_BYTES)
 
 
-def _second_matrix(layout: Layout, inverses: Words, secret: ProofSecret) -> Words:
-    rows = np.ascontiguousarray(inverses.transpose(0, 2, 1)).reshape(-1, layout.width)
-    encoded = _encoded(layout, rows, secret, "second")
+def _masks(layout: Layout, secret: ProofSecret) -> Words:
+    """Return the masks' coefficients, ``(35, degree bound)``."""
     size = layout.degree_bound
     proximity = secret.elements("proximity mask", _DEGREE * size).reshape(_DEGREE, size)
     linear = _with_sum_zero(layout, secret.elements("linear mask", 2 * _DEGREE * size).reshape(_DEGREE, -1))
-    quadratic = _vanishing(layout, secret)
-    coefficients = [
-        proximity,
-        _split(layout, linear, secret, "linear"),
-        _split(layout, quadratic, secret, "quadratic"),
-    ]
-    masks = encode(transform(np.concatenate(coefficients)), layout.code_length)
-    return np.concatenate([encoded, masks])
+    return np.concatenate(
+        [
+            proximity,
+            _split(layout, linear, secret, "linear"),
+            _split(layout, _vanishing(layout, secret), secret, "quadratic"),
+        ]
+    )
 
 
 def _with_sum_zero(layout: Layout, mask: Words) -> Words:

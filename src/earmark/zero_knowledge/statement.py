@@ -8,6 +8,7 @@ Every equation is homogeneous in b_i: an input that does not count is all zeros,
 its biases are multiplied by b_i too. So nothing needs a gate, and nothing shows which inputs count.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,16 +17,18 @@ import numpy.typing as npt
 
 from earmark.commitment.hashing import digest
 from earmark.commitment.linear import RANDOM_BYTES, ROW_COUNT, VALUE_BYTES_LIMIT
-from earmark.fields import EXTENSION_DEGREE
+from earmark.fields import EXTENSION_DEGREE, PRIME
 from earmark.fields.arrays import Words
 from earmark.zero_knowledge.network import TABLE_SIZE, IntegerNetwork, Table
 
 LABEL = "earmark/ownership-statement/v1"
-QUERY_COUNT = 160
+QUERY_COUNT = 192
 BLOW_UP = 8
 INPUT_LIMIT = 1 << 14
-LOOKUP_LIMIT = 1 << 26  # far below p: no number of look-ups becomes zero in the field
-_MASK_ROWS = EXTENSION_DEGREE * 7  # proximity 1, linear 3, quadratic 3
+LOOKUP_LIMIT = 1 << 28  # far below p: no number of look-ups becomes zero in the field
+DEGREE_BOUNDS = tuple(1 << power for power in range(11, 17))
+MASK_ROWS = EXTENSION_DEGREE * 7  # proximity 1, linear 3, quadratic 3
+_FAR = 3 / 8  # below half of the code's distance, so that decoding is unique
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +42,8 @@ class Statement:
         needed: k, fixed by the verdict's threshold and never by what was found; 1 to n.
         context: Everything else the proof is bound to (the key's root, the digest of the original
             model, the name of the quantiser), framed by the caller.
-        degree_bound: Length of a row with its randomness, a power of two, at least twice QUERY_COUNT.
+        degree_bound: k, the length of a row with its randomness: a power of two, at least twice QUERY_COUNT.
+            0: the one of DEGREE_BOUNDS that makes the proof shortest.
     """
 
     network: IntegerNetwork
@@ -47,7 +51,7 @@ class Statement:
     labels: npt.NDArray[np.int64]
     needed: int
     context: bytes
-    degree_bound: int = 2048
+    degree_bound: int = 0
 
     def __post_init__(self) -> None:
         count = len(self.labels)
@@ -59,6 +63,8 @@ class Statement:
             raise ValueError("a label is not a class of the network")
         if self.network.input_size > VALUE_BYTES_LIMIT:
             raise ValueError(f"inputs have at most {VALUE_BYTES_LIMIT} bytes")
+        if self.degree_bound == 0:
+            object.__setattr__(self, "degree_bound", _shortest(self))
         # Half a row must have room for as many random values as columns are opened, or masks would not hide.
         if self.degree_bound < 2 * QUERY_COUNT or self.degree_bound & (self.degree_bound - 1):
             raise ValueError(f"the degree bound is a power of two of at least {2 * QUERY_COUNT}")
@@ -88,6 +94,12 @@ class Statement:
         )
 
 
+def _shortest(statement: Statement) -> int:
+    """Return the degree bound of the shortest proof; of two, the smaller."""
+    sizes = {bound: Layout(statement, bound).proof_words for bound in DEGREE_BOUNDS}
+    return min(sizes, key=lambda bound: (sizes[bound], bound))
+
+
 def blocks(count: int, width: int) -> int:
     """Return how many rows of this width hold so many values."""
     return -(-count // width)
@@ -104,14 +116,16 @@ class Layout:
 
     Attributes:
         statement: What is stated.
+        given_bound: Another degree bound than the statement's, to compare sizes.
     """
 
     statement: Statement
+    given_bound: int = 0
 
     @property
     def degree_bound(self) -> int:
         """Values in a row with its randomness."""
-        return self.statement.degree_bound
+        return self.given_bound or self.statement.degree_bound
 
     @property
     def width(self) -> int:
@@ -178,33 +192,86 @@ class Layout:
         return self.counts_start + blocks(TABLE_SIZE, self.width)
 
     @property
+    def lookups_per_input(self) -> int:
+        """Rows of one input that are looked up."""
+        return self.byte_blocks + (self.rows_per_input - self.byte_blocks) // 2
+
+    @property
+    def limb_lookups_start(self) -> int:
+        """Number of the first look-up that is no input's."""
+        return self.statement.input_count * self.lookups_per_input
+
+    @property
+    def lookup_rows(self) -> int:
+        """Rows that are looked up."""
+        return self.limb_lookups_start + self.counts_start - self.limbs_start
+
+    @property
     def lookup_count(self) -> int:
         """Places that are looked up, those without a value included."""
-        of_input = self.byte_blocks + (self.rows_per_input - self.byte_blocks) // 2
-        return (self.statement.input_count * of_input + self.counts_start - self.limbs_start) * self.width
+        return self.lookup_rows * self.width
+
+    @property
+    def proof_words(self) -> int:
+        """Words of 4 bytes in a proof, digests aside."""
+        return 5 * EXTENSION_DEGREE * self.degree_bound + QUERY_COUNT * (
+            self.first_rows + self.second_rows + 16 * (self.code_length.bit_length() - 1)
+        )
+
+    @cached_property
+    def inside(self) -> npt.NDArray[np.int64]:
+        """The look-ups of one input, ``(look-ups, 3)``: row of x, row of y or -1 for zeros, table."""
+        rows = [(row, -1, int(Table.BYTE)) for row in range(self.byte_blocks)]
+        for table, (sums, results) in self.starts.items():
+            rows += [(sums + i, results + i, int(table)) for i in range(results - sums)]
+        return np.array(rows, np.int64)
+
+    def parts(self, most_rows: int) -> "list[Part]":
+        """Return both matrices in parts of about so many rows, whole inputs first.
+
+        Args:
+            most_rows: Of both together; an input is never divided.
+        """
+        each = self.rows_per_input + EXTENSION_DEGREE * self.lookups_per_input
+        step = max(1, most_rows // each)
+        count, found = self.statement.input_count, []
+        for first in range(0, count, step):
+            last = min(first + step, count)
+            found.append(
+                Part(
+                    (first * self.rows_per_input, last * self.rows_per_input),
+                    (first * self.lookups_per_input, last * self.lookups_per_input),
+                    (first, last),
+                )
+            )
+        step = max(1, most_rows // (1 + EXTENSION_DEGREE))
+        for row in range(self.bits_start, self.first_rows, step):
+            last_row = min(row + step, self.first_rows)
+            limbs = [min(max(end, self.limbs_start), self.counts_start) for end in (row, last_row)]
+            looked_up = [self.limb_lookups_start + end - self.limbs_start for end in limbs]
+            found.append(Part((row, last_row), (looked_up[0], looked_up[1]), None))
+        return found
 
     @cached_property
     def lookups(self) -> npt.NDArray[np.int64]:
         """The rows looked up: ``(look-ups, 3)``: row of x, row of y or -1 for zeros, table."""
-        inside = [(row, -1, Table.BYTE) for row in range(self.byte_blocks)]
-        for table, (sums, results) in self.starts.items():
-            inside += [(sums + i, results + i, table) for i in range(results - sums)]
-        rows = []
-        for number in range(self.statement.input_count):
-            start = number * self.rows_per_input
-            rows += [(start + x, -1 if y < 0 else start + y, table) for x, y, table in inside]
-        rows += [(row, -1, Table.LIMB) for row in range(self.limbs_start, self.counts_start)]
-        return np.array(rows, np.int64)
+        starts = np.arange(self.statement.input_count) * self.rows_per_input
+        rows = np.tile(self.inside, (len(starts), 1, 1))
+        rows[:, :, 0] += starts[:, None]
+        rows[:, :, 1] += np.where(self.inside[:, 1] < 0, 0, starts[:, None])
+        limbs = np.arange(self.limbs_start, self.counts_start)
+        others = np.stack([limbs, np.full_like(limbs, -1), np.full_like(limbs, Table.LIMB)], axis=1)
+        return np.concatenate([rows.reshape(-1, 3), others])
 
     @cached_property
     def masks_start(self) -> int:
         """First row of the masks in the second matrix."""
-        return EXTENSION_DEGREE * len(self.lookups)
+        return EXTENSION_DEGREE * self.lookup_rows
 
     @cached_property
     def second_rows(self) -> int:
         """Rows of the second matrix."""
-        return self.masks_start + _MASK_ROWS
+        return self.masks_start + MASK_ROWS
 
     @cached_property
     def places(self) -> tuple[npt.NDArray[np.int64], tuple[npt.NDArray[np.int64], ...]]:
@@ -220,3 +287,41 @@ class Layout:
             sums.append(before * self.width + steps)
             values.append(after * self.width + steps)
         return np.concatenate(values), tuple(sums)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of both matrices that belong together.
+
+    Attributes:
+        rows: First and last (not included) row of the first matrix.
+        lookups: First and last look-up; each has five rows of the second matrix.
+        inputs: First and last input, if the part is inputs.
+    """
+
+    rows: tuple[int, int]
+    lookups: tuple[int, int]
+    inputs: tuple[int, int] | None
+
+    @property
+    def row_count(self) -> int:
+        """Rows of the first matrix."""
+        return self.rows[1] - self.rows[0]
+
+    @property
+    def lookup_count(self) -> int:
+        """Look-ups."""
+        return self.lookups[1] - self.lookups[0]
+
+
+def soundness_bits(layout: Layout) -> float:
+    """Return how unlikely a false statement is proven, in bits for one hash query of a prover.
+
+    The largest term of docs/mathematics/zero-knowledge.md: columns that were not looked at, or a look-up that
+    the tables' challenge misses.
+    """
+    size = EXTENSION_DEGREE * math.log2(PRIME)
+    columns = -QUERY_COUNT * math.log2(_FAR + (2 * layout.degree_bound - 1) / layout.code_length)
+    tables = size - math.log2(3 * TABLE_SIZE + layout.lookup_count)
+    combined = size - math.log2(layout.code_length)
+    return min(columns, -QUERY_COUNT * math.log2(1 - _FAR), tables, combined)

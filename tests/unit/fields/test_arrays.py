@@ -3,12 +3,17 @@ import pytest
 
 from earmark.fields import EXTENSION_DEGREE, PRIME, inverse, multiply, root_of_unity
 from earmark.fields.arrays import (
-    combine_rows,
+    Workspace,
+    coefficients_in_lanes,
+    combine_columns,
     coset_coefficients,
     coset_values,
     evaluate,
+    in_lanes,
     invert_elements,
+    lanes_on_coset,
     multiply_elements,
+    out_of_lanes,
     product_mod,
     transform,
 )
@@ -64,11 +69,30 @@ def test_transforms_are_values_of_the_polynomial(size):
     assert not coset_coefficients(shifted)[:, size:].any()
 
 
+@pytest.mark.parametrize(("size", "count"), [(8, 3), (64, 17), (4096, 33)])
+def test_rows_side_by_side_have_the_same_coefficients_and_values(size, count):
+    """4,096 places are more than stay near a core at once; 17 and 33 rows leave lanes empty."""
+    rows = np.random.default_rng(3).integers(0, PRIME, (count, size), np.uint32)
+    rows[0] = PRIME - 1
+    coefficients = transform(rows, inverted=True)
+    lanes = coefficients_in_lanes(rows)
+    assert np.array_equal(out_of_lanes(lanes, count), coefficients)
+    assert np.array_equal(in_lanes(coefficients), lanes)
+    whole, space = coset_values(coefficients, 8 * size), Workspace()
+    for residue in range(8):
+        found = lanes_on_coset(lanes, count, 8 * size, residue, space)
+        assert np.array_equal(found.T, whole[:, residue::8])
+    # What is given again has other values in it, and another shape if that is asked for.
+    assert lanes_on_coset(lanes[:1], 1, 8 * size, 0, space).base is found.base
+
+
 def test_sums_of_rows_and_values_of_polynomials():
-    rows = np.full((40, 3), PRIME - 1, np.uint32)
+    columns = np.full((3, 40), PRIME - 1, np.uint32)
     coefficients = elements(40)
-    expected = [(-int(coefficients[:, part].astype(object).sum())) % PRIME for part in range(5)]
-    assert combine_rows(rows, coefficients).tolist() == [expected] * 3
+    expected = [(7 - int(coefficients[:, part].astype(object).sum())) % PRIME for part in range(5)]
+    totals = np.full((3, 5), 7, np.uint32)
+    combine_columns(columns, coefficients, totals)
+    assert totals.tolist() == [expected] * 3
     at = evaluate(coefficients, np.array([12345], np.uint32))
     assert at[0].tolist() == [value_at(coefficients[:, part], 12345) for part in range(5)]
 

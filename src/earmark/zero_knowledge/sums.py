@@ -1,0 +1,352 @@
+"""Integer sums of earlier values: the linear half of a layer, forwards, and backwards over the field.
+
+A layer's sums are the total of some terms. ``Matrix`` is a sparse matrix over all values before the layer;
+``Convolution`` is a kernel over one picture among them, kept as one: written out, the paper's own network
+would have half a billion entries. Everything is computed with floats of 64 bits on numbers whose sums stay
+below 2^53, so that it is exact, in any order, on any machine.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+from threadpoolctl import threadpool_limits
+
+from earmark.fields import EXTENSION_DEGREE, PRIME
+from earmark.fields.arrays import Words, in_threads, product_mod
+
+Integers = npt.NDArray[np.int64]
+_EXACT = 1 << 53
+_HALF = 16  # bits of each half of a field element
+_AT_ONCE = 4  # pictures
+
+
+class Sums(Protocol):
+    """One term of a layer's sums."""
+
+    @property
+    def count(self) -> int:
+        """How many sums."""
+
+    @property
+    def seen(self) -> int:
+        """How many values there must be before the layer, at least."""
+
+    @property
+    def work(self) -> int:
+        """Multiplications for one input."""
+
+    def apply(self, values: npt.NDArray[Any]) -> Integers:
+        """Return the sums of a batch, int64 ``(sums, inputs)``, from values ``(values before, inputs)``."""
+
+    def add_transposed(self, drawn: Words, onto: Integers) -> None:
+        """Add to ``onto`` what multiplies each value if sum i is multiplied by drawn[i].
+
+        Args:
+            drawn: ``(sums, 5)``.
+            onto: ``(values, 5)``; grows by numbers in [0, p).
+        """
+
+    def sizes(self) -> list[int]:
+        """Return for each sum at least the total of its absolute weights, as Python's integers."""
+
+    def parts(self) -> list[bytes | int]:
+        """Return everything that this term is, for hashing."""
+
+    def entries(self) -> Iterator[tuple[int, int, int]]:
+        """Yield (sum, value, weight) for every weight; for tests and vectors, slow."""
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """Any weights.
+
+    Attributes:
+        weights: scipy.sparse CSR of int64, (sums, values before this layer); indices sorted.
+    """
+
+    weights: Any
+
+    @property
+    def count(self) -> int:
+        """How many sums."""
+        return int(self.weights.shape[0])
+
+    @property
+    def seen(self) -> int:
+        """How many values it is written over."""
+        return int(self.weights.shape[1])
+
+    @property
+    def work(self) -> int:
+        """Weights."""
+        return int(self.weights.nnz)
+
+    def apply(self, values: npt.NDArray[Any]) -> Integers:
+        """Return the sums of a batch."""
+        first, narrow = self._narrow
+        return np.asarray(narrow @ values[first : first + narrow.shape[1]].astype(np.int64))
+
+    @cached_property
+    def _narrow(self) -> tuple[int, Any]:
+        """The first value with a weight, and the weights from there to the last one."""
+        seen = self.weights.indices
+        first, last = (int(seen.min()), int(seen.max()) + 1) if len(seen) else (0, 0)
+        return first, self.weights[:, first:last]
+
+    def add_transposed(self, drawn: Words, onto: Integers) -> None:
+        """Add what multiplies each value."""
+        first, narrow = self._narrow
+        onto[first : first + narrow.shape[1]] += product_mod(narrow.T.tocsr(), drawn)
+
+    def sizes(self) -> list[int]:
+        """Return the absolute weights' totals."""
+        largest = float(np.abs(self.weights.data.astype(np.float64)).max(initial=0.0))
+        if largest * max(1, self.seen) >= float(
+            1 << 62
+        ):  # a total of numpy's could itself have wrapped around
+            return [math.ceil(largest) * self.seen] * self.count
+        return [int(size) for size in np.asarray(abs(self.weights).sum(axis=1)).reshape(-1)]
+
+    def parts(self) -> list[bytes | int]:
+        """Return everything that this term is."""
+        lists = (self.weights.indptr, self.weights.indices, self.weights.data)
+        return [b"matrix", self.seen, *(values.astype("<i8").tobytes() for values in lists)]
+
+    def entries(self) -> Iterator[tuple[int, int, int]]:
+        """Yield every weight."""
+        whole = self.weights.tocoo()
+        yield from zip(whole.row.tolist(), whole.col.tolist(), whole.data.tolist(), strict=True)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Where a picture lies among the values.
+
+    Attributes:
+        start: Number of its first value.
+        channels: Channels.
+        height: Rows.
+        width: Columns.
+        interleaved: Whether channels are innermost, as in a trigger's bytes; else they are outermost.
+    """
+
+    start: int
+    channels: int
+    height: int
+    width: int
+    interleaved: bool
+
+    @property
+    def size(self) -> int:
+        """Values."""
+        return self.channels * self.height * self.width
+
+    def of(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the picture, ``(channels, height, width, inputs)``: a view on ``(values, inputs)``."""
+        part = values[self.start : self.start + self.size]
+        if self.interleaved:
+            return part.reshape(self.height, self.width, self.channels, -1).transpose(2, 0, 1, 3)
+        return part.reshape(self.channels, self.height, self.width, -1)
+
+
+@dataclass(frozen=True)
+class Window:
+    """How a kernel moves.
+
+    Attributes:
+        strides: Down and across.
+        pads: Zeros above and to the left; below and to the right follow from the shape.
+        dilations: Down and across.
+        shape: Rows and columns of the result.
+    """
+
+    strides: tuple[int, int]
+    pads: tuple[int, int]
+    dilations: tuple[int, int]
+    shape: tuple[int, int]
+
+    def padding(
+        self, kernel: tuple[int, ...], size: tuple[int, int]
+    ) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return zeros before and behind, for rows and columns of a picture, that every tap stays inside."""
+        found = []
+        for axis in (0, 1):
+            reach = (
+                (self.shape[axis] - 1) * self.strides[axis] + self.dilations[axis] * (kernel[axis] - 1) + 1
+            )
+            found.append((self.pads[axis], max(0, reach - self.pads[axis] - size[axis])))
+        return found[0], found[1]
+
+    def tap(self, down: int, across: int) -> tuple[slice, slice]:
+        """Return where one tap of the kernel looks in the padded picture."""
+        rows, columns = (
+            slice(
+                tap * self.dilations[axis],
+                tap * self.dilations[axis] + (self.shape[axis] - 1) * self.strides[axis] + 1,
+                self.strides[axis],
+            )
+            for axis, tap in ((0, down), (1, across))
+        )
+        return rows, columns
+
+
+@dataclass(frozen=True, eq=False)
+class Convolution:
+    """A kernel over one picture.
+
+    Sum number (output, row, column), outputs outermost, adds the kernel's taps times the picture's values;
+    what lies outside is zero.
+
+    Attributes:
+        picture: The picture.
+        kernel: int64 ``(outputs, channels / groups, rows, columns)``.
+        window: How it moves.
+        groups: Outputs and channels fall into so many parts, which see nothing of each other.
+
+    Raises:
+        ValueError: Sizes do not fit, or weights are so large that floats would round.
+    """
+
+    picture: Picture
+    kernel: Integers
+    window: Window
+    groups: int = 1
+
+    def __post_init__(self) -> None:
+        outputs, per_group, *_ = self.kernel.shape
+        if per_group * self.groups != self.picture.channels or outputs % self.groups:
+            raise ValueError("a convolution does not fit its input")
+        largest = max(-int(self.kernel.min(initial=0)), int(self.kernel.max(initial=0)))
+        if largest * max(outputs << _HALF, per_group * self.kernel[0, 0].size * 255) >= _EXACT:
+            raise ValueError("a convolution's weights are too large to be added exactly")
+
+    @property
+    def count(self) -> int:
+        """How many sums."""
+        return len(self.kernel) * math.prod(self.window.shape)
+
+    @property
+    def seen(self) -> int:
+        """Where its picture ends."""
+        return self.picture.start + self.picture.size
+
+    @property
+    def work(self) -> int:
+        """Multiplications for one input."""
+        return int(self.kernel.size) * math.prod(self.window.shape)
+
+    def apply(self, values: npt.NDArray[Any]) -> Integers:
+        """Return the sums of a batch."""
+        return convolved(self.picture.of(values), self.kernel, self.window, self.groups).astype(np.int64)
+
+    def add_transposed(self, drawn: Words, onto: Integers) -> None:
+        """Add what multiplies each value."""
+        rows, columns = self.window.shape
+        outputs, per_group, *kernel = self.kernel.shape
+        halves = np.concatenate([drawn & 0xFFFF, drawn >> _HALF], axis=1).astype(np.float64)
+        shape = (self.picture.channels, self.picture.height, self.picture.width)
+        padding = self.window.padding(tuple(kernel), shape[1:])
+        padded = np.zeros(
+            (
+                shape[0],
+                *(size + sum(pads) for size, pads in zip(shape[1:], padding, strict=True)),
+                EXTENSION_DEGREE,
+            ),
+            np.int64,
+        )
+        of_group = outputs // self.groups
+        for group in range(self.groups):
+            weights = (
+                self.kernel[group * of_group : (group + 1) * of_group]
+                .reshape(of_group, -1)
+                .astype(np.float64)
+            )
+            given = halves.reshape(outputs, -1)[group * of_group : (group + 1) * of_group]
+            found = (weights.T @ given).reshape(per_group, *kernel, rows, columns, 2, EXTENSION_DEGREE)
+            whole = found.astype(np.int64) % PRIME
+            whole = (whole[..., 0, :] + (whole[..., 1, :] << _HALF)) % PRIME
+            channels = padded[group * per_group : (group + 1) * per_group]
+            for down in range(kernel[0]):
+                for across in range(kernel[1]):
+                    channels[(slice(None), *self.window.tap(down, across))] += whole[:, down, across]
+        (above, _), (left, _) = padding
+        inside = padded[:, above : above + shape[1], left : left + shape[2]]
+        self.picture.of(onto)[...] += inside % PRIME
+
+    def sizes(self) -> list[int]:
+        """Return the absolute weights' totals; at the borders there are fewer."""
+        each = [int(size) for size in np.abs(self.kernel).reshape(len(self.kernel), -1).sum(axis=1)]
+        places = math.prod(self.window.shape)
+        return [size for size in each for _ in range(places)]
+
+    def parts(self) -> list[bytes | int]:
+        """Return everything that this term is."""
+        picture, window = self.picture, self.window
+        numbers = [picture.start, picture.channels, picture.height, picture.width, int(picture.interleaved)]
+        numbers += [*window.strides, *window.pads, *window.dilations, *window.shape, self.groups]
+        return [b"convolution", *numbers, *self.kernel.shape, self.kernel.astype("<i8").tobytes()]
+
+    def entries(self) -> Iterator[tuple[int, int, int]]:
+        """Yield every weight."""
+        size = self.picture.start + self.picture.size
+        where = self.picture.of(np.arange(size)[:, None])[..., 0]
+        padding = self.window.padding(self.kernel.shape[2:], where.shape[1:])
+        padded = np.pad(where, ((0, 0), *padding), constant_values=-1)
+        sums = np.arange(self.count).reshape(len(self.kernel), *self.window.shape)
+        outputs, per_group, *kernel = self.kernel.shape
+        for output in range(outputs):
+            begin = output // (outputs // self.groups) * per_group
+            for channel in range(per_group):
+                for down, across in np.ndindex(*kernel):
+                    weight = int(self.kernel[output, channel, down, across])
+                    seen = padded[(begin + channel, *self.window.tap(down, across))]
+                    for place, value in zip(sums[output].reshape(-1), seen.reshape(-1), strict=True):
+                        if value >= 0 and weight:
+                            yield int(place), int(value), weight
+
+
+def convolved(
+    pictures: npt.NDArray[Any], kernel: npt.NDArray[Any], window: Window, groups: int
+) -> npt.NDArray[np.float64]:
+    """Return a convolution of pictures, exactly if every sum of absolute products stays below 2^53.
+
+    Args:
+        pictures: ``(channels, height, width, inputs)``.
+        kernel: ``(outputs, channels / groups, rows, columns)``.
+        window: How it moves.
+        groups: Parts that see nothing of each other.
+
+    Returns:
+        float64 ``(outputs * rows * columns, inputs)``.
+    """
+    outputs, per_group, *taps = kernel.shape
+    count = pictures.shape[-1]
+    of_group = outputs // groups
+    places = math.prod(window.shape)
+    padding = window.padding(tuple(taps), pictures.shape[1:3])
+    weights = kernel.reshape(groups, of_group, -1).astype(np.float64)
+    result = np.empty((count, groups, of_group, places))
+
+    def work(first: int, last: int) -> None:
+        number = last - first
+        shape = [size + sum(pads) for size, pads in zip(pictures.shape[1:3], padding, strict=True)]
+        padded = np.zeros((number, pictures.shape[0], *shape))
+        (above, _), (left, _) = padding
+        inside = padded[:, :, above : above + pictures.shape[1], left : left + pictures.shape[2]]
+        inside[...] = pictures[..., first:last].transpose(3, 0, 1, 2)
+        padded = padded.reshape(number, groups, per_group, *shape)
+        columns = np.empty((number, groups, per_group, *taps, *window.shape))
+        for down, across in np.ndindex(*taps):
+            at = (slice(None), slice(None), slice(None), *window.tap(down, across))
+            columns[:, :, :, down, across] = padded[at]
+        np.matmul(weights, columns.reshape(number, groups, -1, places), out=result[first:last])
+
+    # A thread for a picture, not many for a product: products are small.
+    with threadpool_limits(1, user_api="blas"):
+        in_threads(count, _AT_ONCE, work)
+    return result.reshape(count, outputs * places).T
