@@ -79,7 +79,8 @@ class ProofError(EarmarkError):
     """A numbered step of making or checking an ownership proof refuses to go on.
 
     Attributes:
-        step: The step's number, as in ``earmark.zero_knowledge.checker``; 0 while it is made.
+        step: The step's number, as in ``earmark.zero_knowledge.signed_proof`` for a whole file and in
+            ``earmark.zero_knowledge.checker`` for the argument in it; 0 while it is made.
     """
 
     def __init__(self, step: int, message: str) -> None:

@@ -16,6 +16,7 @@ from earmark.formats import (
     journal_lines_v1,
     marking_key_v1,
     owner_key_v1,
+    signed_proof_v1,
     verification_key_v1,
 )
 from earmark.keys import OwnerKey
@@ -38,6 +39,7 @@ READERS = {
     "header": envelope.read_header,
     "journal": journal_lines_v1.read,
     "answers": lambda data: answers_v1.read(data, PUBLIC),
+    "signed proof": signed_proof_v1.read,
     "inspection": inspection.describe,
 }
 quick = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

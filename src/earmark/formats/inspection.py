@@ -24,6 +24,7 @@ from earmark.formats import (
     marking_key_v1,
     owner_key_v1,
     release_record_v1,
+    signed_proof_v1,
     verification_key_v1,
 )
 from earmark.keys import Transcript, VerificationKey
@@ -33,7 +34,7 @@ SIZE_LIMIT_BYTES = max(
     module.SIZE_LIMIT_BYTES
     for module in (marking_key_v1, api_record_lines_v1, claim_v1, linear_commitments_v1)
 )
-_SHOWN_CLASSES = 10
+_SHOWN_CLASSES = _SHOWN_SETS = 10
 _NAME_LIMIT_BYTES = 100
 _DIGEST_BYTES = 32
 # The module that reads proofs compiles machine code; a name does not need that.
@@ -201,10 +202,28 @@ def _ownership_proof(data: bytes, _: Known) -> Facts:
     if len(data) < start + _DIGEST_BYTES:
         raise FormatError("the proof is cut short")
     return [
-        ("file", "ownership proof (earmark/ownership-proof/v1), public"),
+        (
+            "file",
+            "argument of an ownership proof (earmark/ownership-proof/v1), without its owner's signature",
+        ),
         ("statement", data[start : start + _DIGEST_BYTES].hex()),
         ("bytes", str(len(data))),
-        ("note", "it says nothing by itself: earmark check FILE --vk acme.vk.json --suspect MODEL.onnx"),
+        ("note", "it says nothing by itself: 'earmark check' reads the file that 'earmark prove' wrote"),
+    ]
+
+
+def _signed_proof(data: bytes, _: Known) -> Facts:
+    signed = signed_proof_v1.read(data)
+    cover = signed.cover
+    sets = [f"{stratum}:{number}" for stratum, number in cover.set_ids]
+    more = f", and {len(sets) - _SHOWN_SETS} more" if len(sets) > _SHOWN_SETS else ""
+    return [
+        ("file", f"ownership proof, signed ({signed_proof_v1.FORMAT}), public"),
+        ("root", cover.root.hex()),
+        ("sets", f"{', '.join(sets[:_SHOWN_SETS])}{more}"),
+        ("suspect", f"sha256:{cover.suspect.hex()}"),
+        ("argument", f"{len(signed.argument)} bytes"),
+        ("note", "nothing of it is checked yet: earmark check FILE --vk acme.vk.json --suspect MODEL.onnx"),
     ]
 
 
@@ -326,4 +345,5 @@ _READERS: dict[str, Callable[[bytes, Known], Facts]] = {
     api_record_lines_v1.FORMAT.rpartition("/")[0]: _api_record,
     linear_commitments_v1.FORMAT.rpartition("/")[0]: _commitments,
     _PROOF_MAGIC.decode().rpartition("/")[0]: _ownership_proof,
+    signed_proof_v1.FORMAT.rpartition("/")[0]: _signed_proof,
 }

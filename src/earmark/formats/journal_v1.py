@@ -109,12 +109,7 @@ class Journal:
 
     def method_count(self, statistic: str) -> int:
         """Return how many methods of one statistic are recorded, over all suspects."""
-        methods = self._read()[1].methods.values()
-        return sum(
-            parse_canonical_json(method, "method", lines.METHOD_LIMIT_BYTES).get("statistic") == statistic
-            for found in methods
-            for method in found
-        )
+        return _count(self._read()[1], statistic)
 
     def opening(self, set_id: SetId) -> tuple[str, str] | None:
         """Return to whom a set was first opened, and when; None if it was not."""
@@ -181,6 +176,40 @@ class Journal:
             if wanted not in ledger.methods.get(suspect, ()):
                 self._append(contents, ledger, "method", {"suspect": suspect, "method": dict(method)})
             return len(ledger.methods[suspect])
+
+    def record_within(self, suspect: str, method: Mapping[str, Json], budget: int) -> int:
+        """Write a method down, unless so many of its statistic were written down already, over all suspects.
+
+        Counting and writing happen under one lock: of several processes no more get through than the budget
+        allows. One that was written down before is not written again, whatever the budget.
+
+        Args:
+            suspect: As for ``record_method``.
+            method: As for ``record_method``, with its ``statistic``.
+            budget: At most so many, this one included; at least 1.
+
+        Returns:
+            How many different ones are recorded over all suspects, this one included.
+
+        Raises:
+            JournalError: The budget is used up; or the journal fails.
+            ValueError: An argument is out of range.
+        """
+        if budget < 1:
+            raise ValueError("a budget is at least 1")
+        wanted, statistic = canonical_json(dict(method)), method["statistic"]
+        with self._locked():
+            contents, ledger = self._load()
+            count = _count(ledger, statistic)
+            if wanted in ledger.methods.get(suspect, ()):
+                return count
+            if count >= budget:
+                raise JournalError(
+                    f"the journal {shown(self._path)} shows {count} of the method {statistic!r}, and the "
+                    f"budget is {budget}"
+                )
+            self._append(contents, ledger, "method", {"suspect": suspect, "method": dict(method)})
+            return count + 1
 
     def expose(self, set_id: SetId, to: str, questions_id: str, set_ids: Sequence[SetId]) -> None:
         """Write down that a set is about to be shown to someone who could keep it.
@@ -315,6 +344,14 @@ class Journal:
                 f"the journal {shown(self._path)} cannot be written: {error.strerror or error}"
             ) from error
         self._checked = (data + line, lines.read_more(contents, line), ledger)
+
+
+def _count(ledger: lines.Ledger, statistic: Json) -> int:
+    return sum(
+        parse_canonical_json(method, "method", lines.METHOD_LIMIT_BYTES).get("statistic") == statistic
+        for found in ledger.methods.values()
+        for method in found
+    )
 
 
 def _append_synced(path: Path, line: bytes) -> None:
