@@ -5,17 +5,21 @@ makes passes every step of the real checker.
 """
 
 import numpy as np
+from scipy.stats import fisher_exact, ks_2samp
 
+from earmark.commitment.linear import RANDOM_BYTES, commit_linear
 from earmark.fields import PRIME, root_of_unity
 from earmark.fields.arrays import difference_mod, evaluate, multiply_elements, powers, sum_mod
 from earmark.zero_knowledge.checker import steps, values_where_values_lie
 from earmark.zero_knowledge.columns import ColumnHashes
 from earmark.zero_knowledge.equations import column_points, combinations, equations, table_challenge
+from earmark.zero_knowledge.network import infer
 from earmark.zero_knowledge.proof import OwnershipProof
-from earmark.zero_knowledge.prover import prove
-from earmark.zero_knowledge.statement import QUERY_COUNT, Layout
+from earmark.zero_knowledge.prover import Openings, prove
+from earmark.zero_knowledge.sealing import ProofSecret
+from earmark.zero_knowledge.statement import QUERY_COUNT, Layout, Statement
 from earmark.zero_knowledge.transcript import ProofTranscript
-from small_proofs import seeded, tiny_openings, tiny_statement
+from small_proofs import DEGREE_BOUND, INPUT_SIZE, seeded, tiny_openings, tiny_statement
 
 LAYOUT = Layout(tiny_statement())
 
@@ -131,6 +135,63 @@ def test_the_simulator_passes_every_step_without_a_trigger(monkeypatch):
 
 def test_a_proof_opens_as_many_columns_as_a_row_has_random_values_and_no_more():
     assert LAYOUT.degree_bound - LAYOUT.width == QUERY_COUNT
+
+
+def opened_by(openings, seed):
+    """What is opened in a proof about these triggers, all of them shown, with labels that the network gives them."""
+    network = tiny_statement().network
+    labels = infer(network, openings.values).scores.argmax(axis=1)
+    commitments = np.stack(
+        [
+            commit_linear(v.tobytes(), s.tobytes())
+            for v, s in zip(openings.values, openings.randomness, strict=True)
+        ]
+    )
+    statement = Statement(network, commitments, labels, len(labels), b"a test", DEGREE_BOUND)
+    proof = prove(statement, openings, random_bytes=seeded(seed))
+    return [part.values for part in (proof.first, proof.second)]
+
+
+def told_apart(one, other):
+    """The smallest of many p values, of rows' distributions and of single bits, times how many there are."""
+    found = []
+    for left, right in zip(one, other, strict=True):
+        found += [ks_2samp(a, b).pvalue for a, b in zip(left, right, strict=True)]
+        for bit in range(31):
+            ones = [int(((values >> bit) & 1).sum()) for values in (left, right)]
+            sizes = [left.size - ones[0], right.size - ones[1]]
+            found.append(fisher_exact([ones, sizes]).pvalue)
+    return min(found) * len(found)
+
+
+def two_sets():
+    """Five black triggers, and five random ones."""
+    draw, count = np.random.default_rng(41), 5
+    randomness = draw.integers(0, 256, (2, count, RANDOM_BYTES), np.uint8)
+    black, drawn = (
+        np.zeros((count, INPUT_SIZE), np.uint8),
+        draw.integers(0, 256, (count, INPUT_SIZE), np.uint8),
+    )
+    return Openings(black, randomness[0]), Openings(drawn, randomness[1])
+
+
+def test_opened_columns_of_two_different_sets_cannot_be_told_apart():
+    """A false alarm in ten thousand, were the seeds not fixed."""
+    black, drawn = (opened_by(openings, seed) for seed, openings in enumerate(two_sets(), 51))
+    assert told_apart(black, drawn) > 1e-4
+
+
+def test_without_the_rows_random_values_they_can(monkeypatch):
+    """That the test above can see something at all."""
+    honest = ProofSecret.elements
+
+    def elements(self, purpose, count):
+        values = honest(self, purpose, count)
+        return np.zeros_like(values) if " rows from " in purpose else values
+
+    monkeypatch.setattr(ProofSecret, "elements", elements)
+    black, drawn = (opened_by(openings, seed) for seed, openings in enumerate(two_sets(), 51))
+    assert told_apart(black, drawn) < 1e-12
 
 
 def test_two_proofs_of_one_statement_share_nothing_that_was_opened():

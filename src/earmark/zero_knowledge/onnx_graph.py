@@ -73,12 +73,22 @@ def _check_names(model: Any) -> None:
             raise FormatError(f"an attribute of {node.op_type[:40]!a} is there twice")
 
 
+def _check_shape(declared: Any, shape: tuple[int, ...]) -> None:
+    """Refuse a file that says it reads another size: what a program runs would not be what is proven."""
+    sizes = [side.dim_value for side in declared.type.tensor_type.shape.dim]
+    if len(sizes) != 4 or any(
+        known not in (0, side) for known, side in zip(sizes[1:], shape, strict=True)
+    ):  # 0: a name, or nothing
+        raise FormatError(f"the model reads inputs of shape {sizes[1:]}, and the key's are {list(shape)}")
+
+
 class _Reader:
     def __init__(self, graph: Any, constants: dict[str, Any], quantiser: Quantiser) -> None:
         self._graph, self._constants, self._quantiser = graph, constants, quantiser
         inputs = [item.name for item in graph.input if item.name not in constants]
         if len(inputs) != 1 or len(graph.output) != 1 or len(graph.node) > NODE_LIMIT:
             raise FormatError(f"the model needs one input, one output and at most {NODE_LIMIT} operators")
+        _check_shape(next(item for item in graph.input if item.name == inputs[0]), quantiser.input.shape)
         self._tensors = {inputs[0]: quantiser.input}
 
     def read(self) -> IntegerNetwork:

@@ -44,7 +44,7 @@ from earmark.zero_knowledge.transcript import ProofTranscript
 
 LABEL = "earmark/ownership-prover/v1"
 _DEGREE = EXTENSION_DEGREE
-PART_BYTES = 1 << 27  # of one part at one residue, about
+PART_BYTES = 1 << 28  # of one part at one residue, about
 _KEPT_BYTES = 1 << 30  # of coefficients that are kept instead of being made again
 
 

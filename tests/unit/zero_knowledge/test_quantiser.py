@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -7,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from earmark.errors import FormatError
 from earmark.zero_knowledge.network import Table, infer
 from earmark.zero_knowledge.onnx_graph import integer_network
+from earmark.zero_knowledge.sums import Convolution
 
 SCALE, SHIFT = np.array([1 / 127.5, 1 / 100.0]), np.array([-1.0, -1.2])
 
@@ -210,3 +214,105 @@ def with_twice(kind):
 def test_a_file_that_can_be_read_in_two_ways_is_refused(kind):
     with pytest.raises(FormatError, match=r"one name|twice|sparse|cannot be read|cannot be proven"):
         integer_network(with_twice(kind), (2, 8, 8), SCALE, SHIFT)
+
+
+def preactivation_model(factor=1.0):
+    """Blocks as in the paper's network: what is added was never rectified; the end is the mean of a convolution."""
+    draw = np.random.default_rng(12)
+
+    def weights(*shape):
+        return draw.normal(size=shape).astype(np.float32) / np.float32(np.sqrt(np.prod(shape[1:])))
+
+    constants = {"stem": weights(6, 2, 3, 3), "stem bias": weights(6, 1)[:, 0], "short": weights(8, 6, 1, 1)}
+    for name, size in (("n1", 6), ("n2", 8), ("n3", 8)):
+        constants |= {
+            f"{name} scale": np.linspace(0.5, 1.5, size, dtype=np.float32),
+            f"{name} shift": weights(size, 1)[:, 0],
+            f"{name} mean": weights(size, 1)[:, 0],
+            f"{name} variance": np.linspace(0.5, 2, size, dtype=np.float32),
+        }
+    constants |= {"c1": weights(8, 6, 3, 3), "c2": weights(8, 8, 3, 3), "c3": weights(8, 8, 3, 3)}
+    constants |= {"w": weights(8, 4), "b": weights(4, 1)[:, 0]}
+    # A channel that is multiplied before a rectifier and divided behind it.
+    for name in ("n2 scale", "n2 shift"):
+        constants[name][3] *= np.float32(factor)
+    constants["c2"][:, 3] /= np.float32(factor)
+
+    def norm(source, name, result):
+        names = [f"{name} {part}" for part in ("scale", "shift", "mean", "variance")]
+        return helper.make_node("BatchNormalization", [source, *names], [result])
+
+    nodes = [
+        helper.make_node("Conv", ["x", "stem", "stem bias"], ["s"], pads=[1, 1, 1, 1]),
+        norm("s", "n1", "s1"),
+        helper.make_node("Relu", ["s1"], ["a"]),
+        helper.make_node("Conv", ["a", "short"], ["shortcut"], strides=[2, 2]),
+        helper.make_node("Conv", ["a", "c1"], ["h"], pads=[1, 1, 1, 1], strides=[2, 2]),
+        norm("h", "n2", "h1"),
+        helper.make_node("Relu", ["h1"], ["h2"]),
+        helper.make_node("Conv", ["h2", "c2"], ["h3"], pads=[1, 1, 1, 1]),
+        helper.make_node("Add", ["h3", "shortcut"], ["r"]),
+        norm("r", "n3", "r1"),
+        helper.make_node("Relu", ["r1"], ["r2"]),
+        helper.make_node("Conv", ["r2", "c3"], ["r3"], pads=[1, 1, 1, 1]),
+        helper.make_node("Add", ["r3", "r"], ["end"]),
+        helper.make_node("GlobalAveragePool", ["end"], ["mean"]),
+        helper.make_node("Flatten", ["mean"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "w", "b"], ["y"]),
+    ]
+    return model(nodes, constants)
+
+
+def test_blocks_that_add_what_was_never_rectified_answer_as_the_original_does():
+    data = preactivation_model()
+    network = integer_network(data, (2, 8, 8), SCALE, SHIFT)
+    kinds = [[type(term) for term in layer.terms] for layer in network.layers]
+    assert kinds == [[Convolution], [Convolution], [Convolution, Convolution]], "kernels stay kernels"
+    found, real = infer(network, pictures()), real_scores(data, pictures())
+    assert found.fits.all()
+    assert (found.scores.argmax(axis=1) == real.argmax(axis=1)).mean() > 0.95
+    assert np.corrcoef(found.scores.reshape(-1), real.reshape(-1))[0, 1] > 0.998
+
+
+def test_rescaling_a_channel_of_a_convolution_changes_nothing():
+    first = integer_network(preactivation_model(), (2, 8, 8), SCALE, SHIFT)
+    for factor in (2.0**7, 2.0**-12):
+        assert integer_network(preactivation_model(factor), (2, 8, 8), SCALE, SHIFT).digest == first.digest
+
+
+def test_the_order_in_which_a_machine_adds_changes_nothing(monkeypatch):
+    """Another library for matrices adds in another order: of sums that are exact, no bit depends on it."""
+    first = integer_network(preactivation_model(), (2, 8, 8), SCALE, SHIFT)
+    product = np.matmul
+
+    def backwards(left, right, out=None):
+        found = product(left[..., ::-1], right[..., ::-1, :])
+        if out is None:
+            return found
+        out[...] = found
+        return out
+
+    monkeypatch.setattr(np, "matmul", backwards)
+    assert integer_network(preactivation_model(), (2, 8, 8), SCALE, SHIFT).digest == first.digest
+
+
+@pytest.mark.parametrize("shape", [(2, 16, 16), (1, 8, 8), (2, 8, 4)])
+def test_a_model_that_says_it_reads_another_size_is_refused(shape):
+    with pytest.raises(FormatError, match="reads inputs of shape"):
+        integer_network(preactivation_model(), shape, SCALE[: shape[0]], SHIFT[: shape[0]])
+
+
+VECTOR = Path(__file__).parents[2] / "vectors" / "v1" / "proofs"
+
+
+@pytest.mark.parametrize("name", ["residual", "preactivation"])
+def test_the_golden_files_give_the_golden_networks(name):
+    """Run with EARMARK_WRITE_VECTORS=1 once, before version 1 is released; never again."""
+    made = {"residual": residual_model, "preactivation": preactivation_model}[name]
+    path, expected = VECTOR / f"{name}.onnx", VECTOR / f"{name}.network-digest"
+    if os.environ.get("EARMARK_WRITE_VECTORS"):
+        path.write_bytes(made())
+        digest = integer_network(made(), (2, 8, 8), SCALE, SHIFT).digest
+        expected.write_text(digest.hex() + "\n", "utf-8")
+    network = integer_network(path.read_bytes(), (2, 8, 8), SCALE, SHIFT)
+    assert network.digest.hex() + "\n" == expected.read_text("utf-8")
