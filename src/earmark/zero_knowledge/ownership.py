@@ -1,8 +1,9 @@
 """What a checker derives by himself, from the public key file, the commitments and the suspect's file.
 
-Nothing of it comes out of a proof: the network is converted anew from the suspect's bytes, its preprocessing
-is that of its own release or of the transcript, the labels follow from the root of the key, and the number
-that is needed follows from the verdict's threshold. The prover does the very same.
+Nothing of it comes out of a proof but which sets it is about: the network is converted anew from the
+suspect's bytes, its preprocessing is that of its own release or of the transcript, the labels follow from the
+root of the key, and the number that is needed follows from the verdict's threshold, once the choice of the
+sets and of a proof is paid for. The prover does the very same.
 """
 
 import hashlib
@@ -17,23 +18,29 @@ from earmark.commitment import frame
 from earmark.commitment.canonical import canonical_json
 from earmark.errors import FormatError, InvalidKeyError, ProofError
 from earmark.fields.arrays import Words
-from earmark.keys import MarkingKey, VerificationKey
+from earmark.keys import MarkingKey, SetId, VerificationKey
 from earmark.models.preprocessing import Preprocessing
 from earmark.statistics import OWNED_BITS, Penalty, adjusted_tail, fewest_matches, match_tail, strength_bits
 from earmark.suspects.contained import ContainedSuspect
 from earmark.triggers.image import ImageGeometry
 from earmark.verification import FIXED, Measurement
-from earmark.verification.label_maps import AUTO, FixedMap, label_map_for
+from earmark.verification.label_maps import AUTO, SPLIT, FixedMap, label_map_for
+from earmark.verification.measurement import STATISTICS
 from earmark.verification.verdict import penalties
 from earmark.zero_knowledge.network import IntegerNetwork, infer
 from earmark.zero_knowledge.onnx_graph import integer_network
 from earmark.zero_knowledge.prover import Openings
 from earmark.zero_knowledge.quantiser import CALIBRATION_SEED
-from earmark.zero_knowledge.statement import Layout, Statement
+from earmark.zero_knowledge.statement import Layout, Statement, soundness_bits
 
 _CONTEXT_LABEL = "earmark/ownership-context/v1"
-# For one hash query of a prover, in bits (docs/mathematics/zero-knowledge.md, "Without interaction").
-SOUNDNESS_BITS = 108
+# So many methods a claim can have (earmark.claims.claim.METHOD_CHOICES), and a proof is one more.
+_CLAIM_METHODS = len(STATISTICS) * len((AUTO, SPLIT))
+METHODS_OF_A_PROOF = Penalty(
+    "methods of a claim, or a proof",
+    _CLAIM_METHODS + 1,
+    "whether a claim by one of its methods was tried in its place, only the owner's journal could show",
+)
 # Two cores of 2026, by benchmarks/zero_knowledge.py: so many at least, and so many for each committed value.
 _SECONDS_AT_LEAST, _SECONDS_PER_VALUE = 1.5, 3.5e-7
 _BYTES_AT_LEAST, _BYTES_PER_VALUE = 200 << 20, 63
@@ -46,6 +53,7 @@ class OwnershipClaim:
     Attributes:
         statement: What is proven.
         verification_key: Whose key it is about.
+        set_ids: The sets that it is about, in the order of the key.
         suspect_name: In words.
         suspect_identity: ``"sha256:…"`` of its file.
         preprocessing: In words.
@@ -56,6 +64,7 @@ class OwnershipClaim:
 
     statement: Statement
     verification_key: VerificationKey
+    set_ids: tuple[SetId, ...]
     suspect_name: str
     suspect_identity: str
     preprocessing: str
@@ -72,6 +81,11 @@ class OwnershipClaim:
     def expected_bytes(self) -> int:
         """About how much memory that takes."""
         return _BYTES_AT_LEAST + _BYTES_PER_VALUE * self._committed_values
+
+    @property
+    def soundness_bits(self) -> float:
+        """-log2 of a cheat's chance for each hash that he computes (docs/mathematics/zero-knowledge.md)."""
+        return soundness_bits(Layout(self.statement))
 
     @property
     def _committed_values(self) -> int:
@@ -95,24 +109,31 @@ class OwnershipClaim:
 
 
 def claim_about(
-    key: VerificationKey, commitments: Words, suspect: ContainedSuspect, data: bytes
+    key: VerificationKey,
+    commitments: Words,
+    suspect: ContainedSuspect,
+    data: bytes,
+    set_ids: Sequence[SetId],
 ) -> OwnershipClaim:
-    """Derive the statement about a suspect.
+    """Derive the statement about a suspect and some sets of a key.
 
     Args:
         key: The public key file.
-        commitments: uint32 ``(n, 320)``, as read beside it.
+        commitments: uint32 ``(n, 320)`` of all sets, as read beside it.
         suspect: The ONNX file as a suspect: says how its inputs and classes are read.
         data: The bytes of the same file.
+        set_ids: The sets that the proof is about, in the order of the key. A choice of them is paid for as
+            ``earmark.verification`` has it: by the number of runs of neighbouring sets.
 
     Returns:
-        The claim: at least k* of all triggers of the key are answered with their label.
+        The claim: at least k* of all triggers of these sets are answered with their label.
 
     Raises:
         InvalidKeyError: The labels of the key were chosen.
         FormatError: The network, or how its inputs are made, cannot be proven about.
         VerificationError: Nothing says what the suspect's classes mean.
-        ProofError: Step 0: the key has too few triggers to show anything.
+        ProofError: Step 0: the sets have too few triggers to show anything.
+        ValueError: The sets are not sets of the key in their order, each once; or there are none.
     """
     if f"sha256:{hashlib.sha256(data).hexdigest()}" != suspect.identity:
         raise FormatError("the suspect's file changed while it was read")
@@ -122,24 +143,25 @@ def claim_about(
     geometry = transcript.task.geometry
     if not isinstance(geometry, ImageGeometry):
         raise FormatError("proofs are about pictures only")
+    rows = _rows(key, set_ids)
     scale, shift = affine(suspect.reads, geometry)
     names = transcript.task.class_names
     label_map = label_map_for(AUTO, names, suspect.class_names, suspect.class_count)
     if not isinstance(label_map, FixedMap):
         raise AssertionError("the map that the suspect states is fixed")
-    labels = [label_map.places.index(label) for set_id in key.set_ids for label in key.labels(set_id)]
+    paid, chance = _prices(key, suspect, label_map, set_ids), Fraction(1, transcript.class_count)
+    limit = 1 / adjusted_tail(Fraction(2**OWNED_BITS), paid)
+    needed = fewest_matches(len(rows), chance, limit)
+    if needed is None:
+        raise ProofError(0, f"the {len(rows)} triggers of the sets it is about are too few to show anything")
+    labels = [label_map.places.index(label) for set_id in set_ids for label in key.labels(set_id)]
     shape = (suspect.reads.channels, geometry.height, geometry.width)
     network = integer_network(data, shape, scale, shift)
     if network.class_count != suspect.class_count:
         raise FormatError("the network does not have as many scores as the suspect has classes")
-    paid, chance = _prices(key, suspect, label_map), Fraction(1, transcript.class_count)
-    limit = 1 / adjusted_tail(Fraction(2**OWNED_BITS), paid)
-    needed = fewest_matches(len(labels), chance, limit)
-    if needed is None:
-        raise ProofError(0, "the key has too few triggers to show anything")
     statement = Statement(
         network,
-        commitments,
+        commitments[rows],
         np.array(labels, np.int64),
         needed,
         context_of(key, suspect, label_map),
@@ -147,6 +169,7 @@ def claim_about(
     return OwnershipClaim(
         statement,
         key,
+        tuple(set_ids),
         suspect.name,
         suspect.identity,
         suspect.preprocessing,
@@ -154,6 +177,16 @@ def claim_about(
         chance,
         paid,
     )
+
+
+def _rows(key: VerificationKey, set_ids: Sequence[SetId]) -> npt.NDArray[np.int64]:
+    """Return which of all triggers of the key are those of some sets: ``(n,)``, counted through."""
+    wanted = frozenset(set_ids)
+    # Each once: a set named twice would count its matches twice.
+    if not set_ids or [set_id for set_id in key.set_ids if set_id in wanted] != list(set_ids):
+        raise ValueError("a proof is about sets of the key, in their order, each once, and at least one")
+    counts = [key.transcript.strata[set_id.stratum].triggers_per_set for set_id in key.set_ids]
+    return np.flatnonzero(np.repeat([set_id in wanted for set_id in key.set_ids], counts))
 
 
 def context_of(key: VerificationKey, suspect: ContainedSuspect, label_map: FixedMap) -> bytes:
@@ -197,8 +230,15 @@ def affine(
     return np.array(scale), np.array(shift)
 
 
-def openings_of(key: MarkingKey) -> Openings:
+def openings_of(key: MarkingKey, set_ids: Sequence[SetId]) -> Openings:
     """Return what the owner of a provable key knows, in the order of its commitments.
+
+    Args:
+        key: The marking key.
+        set_ids: Of which sets; as for ``claim_about``.
+
+    Returns:
+        Triggers and randomness of these sets.
 
     Raises:
         InvalidKeyError: The key's commitments are not linear.
@@ -207,8 +247,8 @@ def openings_of(key: MarkingKey) -> Openings:
         raise InvalidKeyError(
             "the commitments of this key are not linear: make a new one with 'earmark keygen --provable'"
         )
-    values = [trigger.value.reshape(-1) for triggers in key.triggers.values() for trigger in triggers]
-    randomness = [np.frombuffer(item, np.uint8) for items in key.randomness.values() for item in items]
+    values = [trigger.value.reshape(-1) for set_id in set_ids for trigger in key.triggers[set_id]]
+    randomness = [np.frombuffer(item, np.uint8) for set_id in set_ids for item in key.randomness[set_id]]
     return Openings(np.stack(values), np.stack(randomness))
 
 
@@ -229,20 +269,21 @@ def agreement(
     return sum(int(own == answer) for own, answer in zip(found, suspect.answer(images), strict=True))
 
 
-def _prices(key: VerificationKey, suspect: ContainedSuspect, label_map: FixedMap) -> tuple[Penalty, ...]:
-    """Return the same penalties as a verdict over all sets by the fixed rule."""
-    return penalties(
-        Measurement(
-            key,
-            suspect.name,
-            suspect.identity,
-            suspect.preprocessing,
-            label_map.name,
-            (),
-            1,
-            FIXED,
-            suspect.class_count,
-            key.set_ids,
-            label_map.identity,
-        )
+def _prices(
+    key: VerificationKey, suspect: ContainedSuspect, label_map: FixedMap, set_ids: Sequence[SetId]
+) -> tuple[Penalty, ...]:
+    """Return the penalties of a verdict over these sets by the fixed rule, and that of choosing a proof."""
+    measured = Measurement(
+        key,
+        suspect.name,
+        suspect.identity,
+        suspect.preprocessing,
+        label_map.name,
+        (),
+        1,
+        FIXED,
+        suspect.class_count,
+        tuple(set_ids),
+        label_map.identity,
     )
+    return (*penalties(measured), METHODS_OF_A_PROOF)

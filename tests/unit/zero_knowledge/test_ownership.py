@@ -11,13 +11,14 @@ import pytest
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("numba")
 
-from earmark.errors import FormatError, InvalidKeyError  # noqa: E402 - after the skip
+from earmark.commitment.linear import commit_linear  # noqa: E402 - after the skip
+from earmark.errors import FormatError, InvalidKeyError, ProofError  # noqa: E402 - after the skip
 from earmark.formats import linear_commitments_v1  # noqa: E402 - after the skip
 from earmark.keys import OwnerKey, Task, VerificationKey, keygen  # noqa: E402 - after the skip
 from earmark.models.preprocessing import Preprocessing, for_channels  # noqa: E402 - after the skip
 from earmark.triggers.abstract import AbstractSampler  # noqa: E402 - after the skip
 from earmark.triggers.image import ImageGeometry  # noqa: E402 - after the skip
-from earmark.zero_knowledge.ownership import affine, claim_about  # noqa: E402 - after the skip
+from earmark.zero_knowledge.ownership import affine, claim_about, openings_of  # noqa: E402 - after the skip
 from small import DIGITS  # noqa: E402 - after the skip
 
 OWNER = OwnerKey("Test owner", bytes(range(32)))
@@ -70,7 +71,8 @@ def suspect(data, **changes):
 def claim(found=None, data=None, public=None):
     data = data or network()
     commitments = linear_commitments_v1.read(linear_commitments_v1.write(key()), key().verification_key)
-    return claim_about(public or key().verification_key, commitments, found or suspect(data), data)
+    public = public or key().verification_key
+    return claim_about(public, commitments, found or suspect(data), data, public.set_ids)
 
 
 def test_the_statement_is_about_this_file_as_it_is_read_and_no_other():
@@ -127,3 +129,81 @@ def test_inputs_as_they_are_committed_are_taken():
     scale, shift = affine(Preprocessing(mean=("0.5",), std=("0.25",), channels=1), ImageGeometry(8, 8, 1))
     assert scale.tolist() == [4 / 255]
     assert shift.tolist() == [-2.0]
+
+
+@cache
+def three_sets():
+    return keygen(
+        OWNER,
+        Task(ImageGeometry(8, 8, 1), DIGITS),
+        AbstractSampler(),
+        triggers_per_set=100,
+        set_count=3,
+        provable=True,
+        random_bytes=np.random.default_rng(1).bytes,
+    )
+
+
+def claim_of(places):
+    """About the sets in these places of the key of three."""
+    own, data = three_sets(), network()
+    public = own.verification_key
+    commitments = linear_commitments_v1.read(linear_commitments_v1.write(own), public)
+    chosen = tuple(public.set_ids[place] for place in places)
+    return claim_about(public, commitments, suspect(data), data, chosen), commitments, chosen
+
+
+@pytest.mark.parametrize("places", [(0,), (2,), (1, 2), (0, 2), (0, 1, 2)])
+def test_the_statement_is_about_the_sets_given_and_no_others(places):
+    """Commitments, labels and openings of the same triggers, in the same order."""
+    found, commitments, chosen = claim_of(places)
+    public, statement = three_sets().verification_key, found.statement
+    rows = [row for place in places for row in range(100 * place, 100 * place + 100)]
+    assert found.set_ids == chosen
+    assert np.array_equal(statement.commitments, commitments[rows])
+    assert statement.labels.tolist() == [label for set_id in chosen for label in public.labels(set_id)]
+    openings = openings_of(three_sets(), chosen)
+    for commitment, value, randomness in zip(
+        statement.commitments, openings.values, openings.randomness, strict=True
+    ):
+        assert np.array_equal(commit_linear(value.tobytes(), randomness.tobytes()), commitment)
+
+
+def test_other_sets_are_another_statement():
+    digests = {claim_of(places)[0].statement.digest for places in [(0,), (1,), (0, 1), (0, 2), (0, 1, 2)]}
+    assert len(digests) == 5
+
+
+def test_sets_with_a_gap_pay_for_the_choice_of_runs_as_a_verdict_does():
+    def paid(places):
+        return {item.name: item.alternatives for item in claim_of(places)[0].penalties}
+
+    assert "sets" not in paid((0, 1, 2))
+    assert "sets" not in paid((1, 2))
+    assert paid((0, 2))["sets"] == 1 * 2 * 3  # C(4, 4) ways to pick two runs of three sets, and r(r + 1)
+    gap, run = claim_of((0, 2))[0], claim_of((0, 1))[0]
+    assert gap.statement.input_count == run.statement.input_count
+    assert gap.claim_bits < 40 + 8
+    assert gap.tail <= run.tail
+
+
+def test_a_claim_says_what_a_cheat_for_each_hash_is_worth():
+    """At least 126 bits, so that 2^80 hashes leave less than the 2^-40 of a verdict."""
+    assert 126 <= claim().soundness_bits < 200
+
+
+def test_too_few_triggers_are_refused():
+    small = keygen(
+        OWNER,
+        Task(ImageGeometry(8, 8, 1), DIGITS),
+        AbstractSampler(),
+        triggers_per_set=44,
+        set_count=3,
+        provable=True,
+        random_bytes=np.random.default_rng(2).bytes,
+        survival=1.0,
+    )
+    public, data = small.verification_key, network()
+    leaves = linear_commitments_v1.read(linear_commitments_v1.write(small), public)
+    with pytest.raises(ProofError, match="step 0: the 44 triggers .* too few"):
+        claim_about(public, leaves, suspect(data), data, public.set_ids[:1])
