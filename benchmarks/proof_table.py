@@ -9,6 +9,7 @@ from pathlib import Path
 from written import ROOT, result, write_part
 
 PAGE = ROOT / "docs" / "mathematics" / "zero-knowledge.md"
+COMPARED = PAGE.with_name("proofs-compared.md")
 
 
 def table() -> str:
@@ -50,6 +51,80 @@ def yardstick() -> str:
     )
 
 
+def growth() -> str:
+    """Return one row for each size of the paper's ResNet-18 and number of triggers."""
+    found = result("proof-growth")
+    lines = [
+        "| width | triggers | committed values | prove | memory | proof | convert | check | memory |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for row in sorted(found["rows"], key=lambda row: (row["width"], row["triggers"])):
+        prove, check = row["prove"], row["check"]
+        lines.append(
+            f"| {row['width']} | {row['triggers']} | {prove['committed_values'] / 1e6:,.0f} million | "
+            f"{prove['proving']['seconds']:.0f} s | {prove['peak_megabytes'] / 1000:.1f} GB | "
+            f"{prove['proof_megabytes']:.1f} MB | {check['converting']['seconds']:.1f} s | "
+            f"{check['checking']['seconds']:.1f} s | {check['peak_megabytes'] / 1000:.1f} GB |"
+        )
+    powers = found["exponents"]
+    lines.append("")
+    lines.append(
+        f"From 10 triggers on, proving grows with the power {powers['triggers']:.2f} of their number; with the width, with the power {powers['width']:.2f}."
+    )
+    return "\n".join(lines) + "\n"
+
+
+def ours() -> str:
+    """Return the rows of the page of comparison that are ours."""
+    lines = []
+    for row in sorted(result("proof-growth")["rows"], key=lambda row: row["width"]):
+        prove, check = row["prove"], row["check"]
+        if row["triggers"] == 100 and row["width"] in (16, 64):
+            lines.append(
+                f"| Earmark | ResNet-18 of width {row['width']}, {prove['parameters'] / 1e6:.1f} million parameters, 32x32 | 100 | "
+                f"{prove['proving']['seconds']:.0f} s | {check['checking']['seconds']:.0f} s, and {check['converting']['seconds']:.0f} s to convert | "
+                f"{prove['proof_megabytes']:.1f} MB | two cores |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def profile() -> str:
+    """Return where the time of one proof goes."""
+    found = result("proof-profile")
+    floor = found["floor_core_seconds"]
+    lines = [
+        f"| part of a proof: {found['network']}, {found['triggers']} triggers | core-seconds | floor |",
+        "|---|---|---|",
+    ]
+    for name, seconds in sorted(found["core_seconds"].items(), key=lambda item: -item[1]):
+        lines.append(f"| {name} | {seconds:.1f} | {f'{floor[name]:.1f}' if name in floor else ''} |")
+    return "\n".join(lines) + "\n"
+
+
+def marked() -> str:
+    """Return one row for each marked network."""
+    lines = [
+        "| model | answers alike on test pictures | accuracy, original and integers | triggers, original and integers | proof |",
+        "|---|---|---|---|---|",
+    ]
+    for row in sorted(result("proof-of-marked")["rows"], key=lambda row: (row["arm"], row["seed"])):
+        accuracy, matches = row["accuracy_percent"], row["matches"]
+        lines.append(
+            f"| {row['arm']}, seed {row['seed']} | {row['alike']:,} of {row['pictures']:,} | "
+            f"{accuracy['original']:.1f} %, {accuracy['integers']:.1f} % | "
+            f"{matches['original']} and {matches['integers']} of {row['triggers']} | {row['proof_megabytes']:.1f} MB, checked |"
+        )
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
-    for name, text in (("measured", table()), ("yardstick", yardstick())):
-        write_part(PAGE, name, text, "--check" in sys.argv, Path(__file__).name)
+    texts = {
+        "measured": table,
+        "yardstick": yardstick,
+        "growth": growth,
+        "profile": profile,
+        "marked": marked,
+    }
+    for name, text in texts.items():
+        write_part(PAGE, name, text(), "--check" in sys.argv, Path(__file__).name)
+    write_part(COMPARED, "ours", ours(), "--check" in sys.argv, Path(__file__).name)

@@ -64,11 +64,14 @@ def networks() -> dict[str, tuple[Any, tuple[int, int, int]]]:
         "lenet": (lenet, (1, 28, 28)),
         "cnn-137k": (cnn, (3, 32, 32)),
         "resnet-8": (resnet, (3, 32, 32)),
-        **{f"resnet18-{width}": (ResNet18(10, width=width), (3, 32, 32)) for width in (16, 64)},
+        **{f"resnet18-{width}": (ResNet18(10, width=width), (3, 32, 32)) for width in (8, 16, 32, 64)},
     }
 
 
-def prepare(name: str, folder: Path) -> None:
+SMALL = ("digits-cnn", "lenet", "cnn-137k", "resnet-8", "resnet18-16")
+
+
+def prepare(name: str, folder: Path, triggers: int = TRIGGERS) -> None:
     """Write a network's ONNX file, and triggers with the labels that it gives them."""
     import torch
 
@@ -85,11 +88,11 @@ def prepare(name: str, folder: Path) -> None:
         verbose=False,
     )
     draw = np.random.default_rng(0)
-    values = draw.integers(0, 256, (TRIGGERS, channels * height * width), np.uint8)
+    values = draw.integers(0, 256, (triggers, channels * height * width), np.uint8)
     pixels = values.reshape(-1, height, width, channels).transpose(0, 3, 1, 2)
     with torch.no_grad():
         labels = module(torch.from_numpy(pixels / np.float32(127.5) - np.float32(1))).argmax(1).numpy()
-    randomness = draw.integers(0, 256, (TRIGGERS, RANDOM_BYTES), np.uint8)
+    randomness = draw.integers(0, 256, (triggers, RANDOM_BYTES), np.uint8)
     commitments = [commit_linear(v.tobytes(), s.tobytes()) for v, s in zip(values, randomness, strict=True)]
     np.savez(
         folder / "triggers.npz",
@@ -125,7 +128,8 @@ def run(what: str, folder: Path) -> dict[str, Any]:
     affine = np.full(shape[0], 1 / 127.5), np.full(shape[0], -1.0)
     data = (folder / "model.onnx").read_bytes()
     network, converting = timed(lambda: integer_network(data, shape, *affine))  # type: ignore[arg-type]
-    statement = Statement(network, given["commitments"], given["labels"], NEEDED, b"benchmark")
+    needed = -(-NEEDED * len(given["labels"]) // TRIGGERS)
+    statement = Statement(network, given["commitments"], given["labels"], needed, b"benchmark")
     found: dict[str, Any] = {"converting": converting}
     if what == "prove":
         openings = Openings(given["values"], given["randomness"])
@@ -135,12 +139,30 @@ def run(what: str, folder: Path) -> dict[str, Any]:
             "parameters": int(given["parameters"]),
             "values_per_input": network.value_count,
             "alike": int(matches(infer(network, given["values"]), given["labels"]).sum()),
+            "degree_bound": statement.degree_bound,
+            "committed_values": committed_values(statement),
             "proof_megabytes": round(len(proof) / 1e6, 2),
         }
     else:
         proof = (folder / "proof").read_bytes()
         _, found["checking"] = timed(lambda: check_proof(statement, proof))
     found["peak_megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return found
+
+
+def committed_values(statement: Any) -> int:
+    """Return how many field elements both matrices hold, randomness included."""
+    from earmark.zero_knowledge.statement import Layout
+
+    layout = Layout(statement)
+    return (layout.first_rows + layout.second_rows) * layout.degree_bound
+
+
+def in_a_process(what: str, folder: Path, environment: dict[str, str] | None = None) -> dict[str, Any]:
+    """Prove or check in a process of its own."""
+    command = [sys.executable, __file__, "--run", what, str(folder)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+    found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
@@ -153,9 +175,7 @@ def measure(name: str) -> dict[str, Any]:
         found: dict[str, Any] = {"load_average": round(os.getloadavg()[0], 1)}
         for state in ("cold", "warm"):
             for what in ("prove", "check"):
-                command = [sys.executable, __file__, "--run", what, place]
-                done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-                found[f"{what}, {state}"] = json.loads(done.stdout)
+                found[f"{what}, {state}"] = in_a_process(what, folder, environment)
         return found
 
 
@@ -167,7 +187,7 @@ def main() -> None:
     known = json.loads(RESULTS.read_text("utf-8"))["networks"] if RESULTS.exists() else {}
     from measuring import save
 
-    for name in sys.argv[1:] or networks():
+    for name in sys.argv[1:] or SMALL:
         known[name] = measure(name)
         save(RESULTS.stem, {"triggers": TRIGGERS, "needed": NEEDED, "networks": known})
 

@@ -12,7 +12,8 @@ from earmark.fields import PRIME, root_of_unity
 from earmark.fields.arrays import difference_mod, evaluate, multiply_elements, powers, sum_mod
 from earmark.zero_knowledge.checker import steps, values_where_values_lie
 from earmark.zero_knowledge.columns import ColumnHashes
-from earmark.zero_knowledge.equations import column_points, combinations, equations, table_challenge
+from earmark.zero_knowledge.combining import column_points, combinations
+from earmark.zero_knowledge.equations import equations, table_challenge
 from earmark.zero_knowledge.network import infer
 from earmark.zero_knowledge.proof import OwnershipProof
 from earmark.zero_knowledge.prover import Openings, prove

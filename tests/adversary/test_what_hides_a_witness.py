@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from earmark.fields import PRIME, root_of_unity
-from earmark.fields.arrays import out_of_lanes, powers, transform
+from earmark.fields.arrays import powers
+from earmark.fields.transforms import out_of_lanes, transform
 from earmark.zero_knowledge.checker import values_where_values_lie
 from earmark.zero_knowledge.network import infer
 from earmark.zero_knowledge.prover import drawn_by_lot, prove

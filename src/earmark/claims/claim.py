@@ -24,7 +24,7 @@ from earmark.verification.measurement import STATISTICS
 
 CLAIM_FORMAT = "earmark/claim/v1"
 LABEL_MAPS = (AUTO, SPLIT)
-METHOD_CHOICES = len(STATISTICS) * len(LABEL_MAPS)
+METHOD_CHOICES = len(STATISTICS) * len(LABEL_MAPS) + 1  # or an ownership proof in a claim's place
 MEMBER_LIMIT = 20
 RELEASE_LIMIT = STAMP_LIMIT = 16
 REPLY_LIMIT = 1 << 20

@@ -65,10 +65,15 @@ def check_proof_bytes(
 
 def _agreement(claim: "OwnershipClaim", suspect: "OnnxSuspect", name: str, output: Output) -> tuple[int, int]:
     """Compare the integer network with the original on the checker's own pictures."""
+    import numpy as np
+
     from earmark.data import load_data
     from earmark.zero_knowledge.ownership import agreement
 
-    images = load_data(name).test.images[:_AGREEMENT_PICTURES]
+    test = load_data(name).test
+    # Spread evenly: folders are sorted by class.
+    places = np.linspace(0, len(test) - 1, min(len(test), _AGREEMENT_PICTURES)).astype(np.int64)
+    images = test.images[places]
     with output.progress("comparing with the original") as on_progress:
         alike = agreement(claim.statement.network, suspect, list(images))
         on_progress(1, 1)

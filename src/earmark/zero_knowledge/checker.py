@@ -17,8 +17,11 @@ import numpy as np
 
 from earmark.errors import ProofError
 from earmark.fields import EXTENSION_DEGREE
-from earmark.fields.arrays import Words, evaluate, sum_mod, transform
-from earmark.zero_knowledge.equations import column_points, combinations, equations, table_challenge
+from earmark.fields.arrays import evaluate, sum_mod
+from earmark.fields.compiling import Words
+from earmark.fields.transforms import transform
+from earmark.zero_knowledge.combining import column_points, combinations
+from earmark.zero_knowledge.equations import equations, table_challenge
 from earmark.zero_knowledge.proof import OwnershipProof
 from earmark.zero_knowledge.statement import QUERY_COUNT, Layout, Statement
 from earmark.zero_knowledge.transcript import ProofTranscript

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.commitment.hashing import frame
-from earmark.fields.arrays import Words, in_threads
+from earmark.fields.compiling import Words, in_threads
 
 LEAF = "earmark/proof-column/v1"
 NODE = "earmark/proof-node/v1"

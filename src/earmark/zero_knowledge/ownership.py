@@ -17,7 +17,7 @@ import numpy.typing as npt
 from earmark.commitment import frame
 from earmark.commitment.canonical import canonical_json
 from earmark.errors import FormatError, InvalidKeyError, ProofError
-from earmark.fields.arrays import Words
+from earmark.fields.compiling import Words
 from earmark.keys import MarkingKey, SetId, VerificationKey
 from earmark.models.preprocessing import Preprocessing
 from earmark.statistics import OWNED_BITS, Penalty, adjusted_tail, fewest_matches, match_tail, strength_bits
@@ -34,7 +34,7 @@ from earmark.zero_knowledge.quantiser import CALIBRATION_SEED
 from earmark.zero_knowledge.statement import Layout, Statement, soundness_bits
 
 _CONTEXT_LABEL = "earmark/ownership-context/v1"
-# So many methods a claim can have (earmark.claims.claim.METHOD_CHOICES), and a proof is one more.
+# So many methods a claim can have, and a proof is one more: as earmark.claims.claim.METHOD_CHOICES.
 _CLAIM_METHODS = len(STATISTICS) * len((AUTO, SPLIT))
 METHODS_OF_A_PROOF = Penalty(
     "methods of a claim, or a proof",

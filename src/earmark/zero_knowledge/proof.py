@@ -6,7 +6,7 @@ import numpy as np
 
 from earmark.errors import FormatError
 from earmark.fields import EXTENSION_DEGREE, PRIME
-from earmark.fields.arrays import Words
+from earmark.fields.compiling import Words
 from earmark.zero_knowledge.columns import DIGEST_BYTES, SALT_BYTES, OpenedColumns
 from earmark.zero_knowledge.statement import QUERY_COUNT, Layout
 

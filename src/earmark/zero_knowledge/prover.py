@@ -15,7 +15,7 @@ import numpy.typing as npt
 from earmark.commitment.linear import RANDOM_BYTES
 from earmark.errors import ProofError
 from earmark.fields import PRIME
-from earmark.fields.arrays import Words
+from earmark.fields.compiling import Words
 from earmark.zero_knowledge.equations import TableChallenge
 from earmark.zero_knowledge.network import (
     MARGIN_LIMB,

@@ -17,27 +17,20 @@ import numpy.typing as npt
 from earmark.commitment.hashing import Stream, frame
 from earmark.commitment.linear import field_words
 from earmark.fields import EXTENSION_DEGREE, PRIME
-from earmark.fields.arrays import (
-    Words,
+from earmark.fields.arrays import difference_mod, sum_mod
+from earmark.fields.compiling import Words
+from earmark.fields.transforms import (
     Workspace,
     coefficients_in_lanes,
     coset_coefficients,
-    difference_mod,
     in_lanes,
     lanes_on_coset,
-    sum_mod,
     transform,
 )
 from earmark.zero_knowledge.checker import absorb_combinations, values_where_values_lie
 from earmark.zero_knowledge.columns import SALT_BYTES, ColumnHashes, ColumnTree
-from earmark.zero_knowledge.equations import (
-    Combining,
-    Equations,
-    TableChallenge,
-    column_points,
-    equations,
-    table_challenge,
-)
+from earmark.zero_knowledge.combining import Combining, column_points
+from earmark.zero_knowledge.equations import Equations, TableChallenge, equations, table_challenge
 from earmark.zero_knowledge.proof import OwnershipProof
 from earmark.zero_knowledge.statement import QUERY_COUNT, Layout, Part
 from earmark.zero_knowledge.transcript import ProofTranscript

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from earmark.commitment.hashing import digest
 from earmark.commitment.linear import RANDOM_BYTES, ROW_COUNT, VALUE_BYTES_LIMIT
 from earmark.fields import EXTENSION_DEGREE, PRIME
-from earmark.fields.arrays import Words
+from earmark.fields.compiling import Words
 from earmark.zero_knowledge.network import TABLE_SIZE, IntegerNetwork, Table
 
 LABEL = "earmark/ownership-statement/v1"

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits
 
 from earmark.fields import EXTENSION_DEGREE, PRIME
-from earmark.fields.arrays import Words, in_threads, product_mod
+from earmark.fields.arrays import product_mod
+from earmark.fields.compiling import Words, in_threads
 
 Integers = npt.NDArray[np.int64]
 _EXACT = 1 << 53

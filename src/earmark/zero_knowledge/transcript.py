@@ -10,7 +10,7 @@ import numpy.typing as npt
 from earmark.commitment.hashing import Stream, digest, frame
 from earmark.commitment.linear import field_words
 from earmark.fields import EXTENSION_DEGREE
-from earmark.fields.arrays import Words
+from earmark.fields.compiling import Words
 
 LABEL = "earmark/ownership-transcript/v1"
 CHALLENGE_LABEL = "earmark/ownership-challenge/v1"

@@ -2,22 +2,18 @@ import numpy as np
 import pytest
 
 from earmark.fields import EXTENSION_DEGREE, PRIME, inverse, multiply, root_of_unity
-from earmark.fields.arrays import (
+from earmark.fields.arrays import combine_columns, evaluate, invert_elements, multiply_elements, product_mod
+from earmark.fields.prime import GENERATOR
+from earmark.fields.transforms import (
     Workspace,
     coefficients_in_lanes,
-    combine_columns,
     coset_coefficients,
     coset_values,
-    evaluate,
     in_lanes,
-    invert_elements,
     lanes_on_coset,
-    multiply_elements,
     out_of_lanes,
-    product_mod,
     transform,
 )
-from earmark.fields.prime import GENERATOR
 
 
 def elements(count, seed=0):
