@@ -32,7 +32,12 @@ def main() -> None:
             )
             for place in zip(horizontal, seconds, strict=True):
                 axes.annotate(
-                    f"{place[1]:.0f} s", place, (0, 6), textcoords="offset points", ha="center", fontsize=8
+                    f"{place[1]:.0f} s",
+                    place,
+                    (0, 6 if step == "prove" else -13),
+                    textcoords="offset points",
+                    ha="center",
+                    fontsize=8,
                 )
         axes.set_xscale("log")
         axes.set_yscale("log")

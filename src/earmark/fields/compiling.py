@@ -37,7 +37,12 @@ def in_threads(count: int, step: int, work: Callable[[int, int], None]) -> None:
     """
     available = getattr(os, "sched_getaffinity", None)
     cores = len(available(0)) if available else os.cpu_count() or 1
+    starts = iter(range(0, count, step))  # every thread takes the next: one task for each, not for each part
+
+    def take() -> None:
+        for first in starts:
+            work(first, min(first + step, count))
+
     with ThreadPoolExecutor(cores) as threads:
-        parts = [threads.submit(work, first, min(first + step, count)) for first in range(0, count, step)]
-        for part in parts:
-            part.result()
+        for taken in [threads.submit(take) for _ in range(min(cores, -(-count // step)))]:
+            taken.result()

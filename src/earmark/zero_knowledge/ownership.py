@@ -31,6 +31,7 @@ from earmark.zero_knowledge.network import IntegerNetwork, infer
 from earmark.zero_knowledge.onnx_graph import integer_network
 from earmark.zero_knowledge.prover import Openings
 from earmark.zero_knowledge.quantiser import CALIBRATION_SEED
+from earmark.zero_knowledge.sealing import expected_bytes
 from earmark.zero_knowledge.statement import Layout, Statement, soundness_bits
 
 _CONTEXT_LABEL = "earmark/ownership-context/v1"
@@ -41,9 +42,8 @@ METHODS_OF_A_PROOF = Penalty(
     _CLAIM_METHODS + 1,
     "whether a claim by one of its methods was tried in its place, only the owner's journal could show",
 )
-# Two cores of 2026, by benchmarks/zero_knowledge.py: so many at least, and so many for each committed value.
-_SECONDS_AT_LEAST, _SECONDS_PER_VALUE = 1.5, 3.5e-7
-_BYTES_AT_LEAST, _BYTES_PER_VALUE = 200 << 20, 63
+# Two cores of 2026, by benchmarks/proof_growth.py: so many at least, and so many for each committed value.
+_SECONDS_AT_LEAST, _SECONDS_PER_VALUE = 1.5, 3.1e-7
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,7 @@ class OwnershipClaim:
     @property
     def expected_bytes(self) -> int:
         """About how much memory that takes."""
-        return _BYTES_AT_LEAST + _BYTES_PER_VALUE * self._committed_values
+        return expected_bytes(Layout(self.statement))
 
     @property
     def soundness_bits(self) -> float:

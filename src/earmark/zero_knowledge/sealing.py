@@ -38,6 +38,7 @@ from earmark.zero_knowledge.transcript import ProofTranscript
 LABEL = "earmark/ownership-prover/v1"
 _DEGREE = EXTENSION_DEGREE
 PART_BYTES = 1 << 28  # of one part at one residue, about
+_BYTES_AT_LEAST = 300 << 20  # the interpreter, compiled code, tables
 _KEPT_BYTES = 1 << 30  # of coefficients that are kept instead of being made again
 
 
@@ -202,6 +203,15 @@ def seal(
         first_tree.open(columns, first),
         second_tree.open(columns, second),
     )
+
+
+def expected_bytes(layout: Layout) -> int:
+    """Return about how much memory a proof takes: kept polynomials, two parts at work, every input's sums."""
+    matrices = 4 * (layout.first_rows + layout.second_rows) * layout.degree_bound
+    kept = matrices if matrices <= _KEPT_BYTES else 2 * PART_BYTES
+    statement = layout.statement
+    sums = 4 * statement.input_count * (statement.network.value_count - statement.network.input_size)
+    return _BYTES_AT_LEAST + kept + 4 * min(matrices // 2, PART_BYTES) + sums
 
 
 def _committed(
