@@ -7,6 +7,7 @@ order on the way.
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -318,3 +319,49 @@ def lanes_on_coset(lanes: Words, rows: int, size: int, residue: int, space: Work
     result = space.array("result", degree, rows)
     in_threads(degree, _PLACES_AT_ONCE, lambda first, last: _side_by_side(result, values, first, last))
     return result
+
+
+class AtPoints:
+    """Values of many polynomials at a few points: exact products of matrices of floats, halves of 16 bits.
+
+    Sums of 2^16 products of 17 bits stay below 2^53. For some hundred points this takes a fraction of the time
+    of transforms to all points.
+
+    Args:
+        points: Of F_p, ``(points,)``.
+        degree: k, at most 2^16.
+    """
+
+    def __init__(self, points: Words, degree: int) -> None:
+        order = _plan(root_of_unity(degree), degree)[1]
+        table = np.ones((len(points), degree), np.uint64)
+        done, power = 1, points.astype(np.uint64)
+        while done < degree:
+            table[:, done : 2 * done] = table[:, :done] * power[:, None] % _P
+            power = power * power % _P
+            done *= 2
+        self._low, self._high = _halves(table[:, order])
+
+    def values(self, lanes: Words, rows: int) -> Words:
+        """Return the values of polynomials in lanes, ``(rows, points)``."""
+        found = np.empty((len(self._low), len(lanes) * _LANES), np.uint32)
+        both = self._low + self._high
+        for first in range(0, len(lanes), _GROUPS_OF_A_PRODUCT):
+            part = lanes[first : first + _GROUPS_OF_A_PRODUCT].transpose(1, 0, 2).reshape(lanes.shape[1], -1)
+            low, high = _halves(part)
+            lowest, highest = self._low @ low, self._high @ high
+            middle = ((both @ (low + high) - lowest - highest) % PRIME).astype(np.int64)
+            total = (
+                lowest.astype(np.int64)
+                + (middle << 16)
+                + (highest % PRIME).astype(np.int64) * (2**32 % PRIME)
+            )
+            found[:, first * _LANES : first * _LANES + part.shape[1]] = total % PRIME
+        return np.ascontiguousarray(found[:, :rows].T)
+
+
+_GROUPS_OF_A_PRODUCT = 8
+
+
+def _halves(values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    return (values & 0xFFFF).astype(np.float64), (values >> 16).astype(np.float64)

@@ -12,12 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.commitment.hashing import frame
-from earmark.fields.compiling import Words, in_threads
+from earmark.fields.compiling import Words
 
 LEAF = "earmark/proof-column/v1"
 NODE = "earmark/proof-node/v1"
 SALT_BYTES = DIGEST_BYTES = 32
-_AT_ONCE = 64
 
 Digests = list[bytes]
 
@@ -65,13 +64,10 @@ class ColumnHashes:
             columns: Their numbers.
             values: uint32 ``(len(columns), rows)``.
         """
+        # One thread: several would take the interpreter's lock from each other at every column.
         data = np.ascontiguousarray(values, "<u4")
-
-        def hash_part(first: int, last: int) -> None:
-            for place in range(first, last):
-                self._states[columns[place]].update(data[place])
-
-        in_threads(len(columns), _AT_ONCE, hash_part)
+        for column, part in zip(columns.tolist(), data, strict=True):
+            self._states[column].update(part)
 
     def tree(self) -> "ColumnTree":
         """Return the tree over all columns."""

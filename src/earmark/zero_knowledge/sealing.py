@@ -20,6 +20,7 @@ from earmark.fields import EXTENSION_DEGREE, PRIME
 from earmark.fields.arrays import difference_mod, sum_mod
 from earmark.fields.compiling import Words
 from earmark.fields.transforms import (
+    AtPoints,
     Workspace,
     coefficients_in_lanes,
     coset_coefficients,
@@ -103,6 +104,7 @@ class Matrices:
         self.parts = layout.parts(max(1, part_bytes // (4 * layout.degree_bound)))
         self.residues = layout.code_length // layout.degree_bound
         self._spaces = {"first": Workspace(), "second": Workspace()}
+        self._at: tuple[npt.NDArray[np.int64], AtPoints] | None = None
         words = (layout.first_rows + layout.second_rows) * layout.degree_bound
         self._kept: dict[tuple[str, int, int], Polynomials] | None = {} if 4 * words <= _KEPT_BYTES else None
 
@@ -137,6 +139,13 @@ class Matrices:
         """
         space = self._spaces[polynomials.matrix]
         return lanes_on_coset(polynomials.lanes, polynomials.count, self._layout.code_length, residue, space)
+
+    def opened(self, polynomials: Polynomials, columns: npt.NDArray[np.int64]) -> Words:
+        """Return the values in a few columns, ``(rows, columns)``."""
+        if self._at is None or not np.array_equal(self._at[0], columns):
+            points = column_points(self._layout, columns)
+            self._at = columns, AtPoints(points, self._layout.degree_bound)
+        return self._at[1].values(polynomials.lanes, polynomials.count)
 
     def columns(self, residue: int) -> npt.NDArray[np.int64]:
         """Return the numbers of those columns."""
@@ -260,14 +269,7 @@ def _combined(
 
 def _opened(matrices: Matrices, parts: Iterator[Polynomials], columns: npt.NDArray[np.int64]) -> Words:
     """Return the matrix at some columns, ``(rows, columns)``."""
-    found = []
-    for part in parts:
-        rows = np.empty((part.count, len(columns)), np.uint32)
-        for residue in np.unique(columns % matrices.residues).tolist() if part.count else []:
-            here = np.flatnonzero(columns % matrices.residues == residue)
-            rows[:, here] = matrices.values(part, residue)[columns[here] // matrices.residues].T
-        found.append(rows)
-    return np.concatenate(found)
+    return np.concatenate([matrices.opened(part, columns) for part in parts])
 
 
 def _salts(layout: Layout, secret: ProofSecret, name: str) -> npt.NDArray[np.uint8]:

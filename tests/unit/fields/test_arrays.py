@@ -5,6 +5,7 @@ from earmark.fields import EXTENSION_DEGREE, PRIME, inverse, multiply, root_of_u
 from earmark.fields.arrays import combine_columns, evaluate, invert_elements, multiply_elements, product_mod
 from earmark.fields.prime import GENERATOR
 from earmark.fields.transforms import (
+    AtPoints,
     Workspace,
     coefficients_in_lanes,
     coset_coefficients,
@@ -78,6 +79,9 @@ def test_rows_side_by_side_have_the_same_coefficients_and_values(size, count):
     for residue in range(8):
         found = lanes_on_coset(lanes, count, 8 * size, residue, space)
         assert np.array_equal(found.T, whole[:, residue::8])
+    places = np.array([0, 1, 7, 8 * size - 1, 3 * size])
+    points = np.array([GENERATOR * pow(root_of_unity(8 * size), int(i), PRIME) % PRIME for i in places])
+    assert np.array_equal(AtPoints(points, size).values(lanes, count), whole[:, places])
     # What is given again has other values in it, and another shape if that is asked for.
     assert lanes_on_coset(lanes[:1], 1, 8 * size, 0, space).base is found.base
 
