@@ -324,8 +324,8 @@ def lanes_on_coset(lanes: Words, rows: int, size: int, residue: int, space: Work
 class AtPoints:
     """Values of many polynomials at a few points: exact products of matrices of floats, halves of 16 bits.
 
-    Sums of 2^16 products of 17 bits stay below 2^53. For some hundred points this takes a fraction of the time
-    of transforms to all points.
+    Sums of 2^16 products of 17 bits stay below 2^53. For some hundred points this takes a fraction of the
+    time that transforms to all points take.
 
     Args:
         points: Of F_p, ``(points,)``.
