@@ -21,7 +21,7 @@ import numpy as np
 from earmark.fields import transforms
 from earmark.fields.prime import PRIME, root_of_unity
 from earmark.zero_knowledge import columns, combining, prover, sealing
-from earmark.zero_knowledge.statement import Layout, Statement
+from earmark.zero_knowledge.statement import QUERY_COUNT, Layout, Statement
 from measuring import save
 from zero_knowledge import NEEDED, prepare
 
@@ -86,11 +86,13 @@ def products() -> float:
 
 
 def floors(layout: Layout, work: int) -> dict[str, float]:
-    """Return the least core-seconds of three parts."""
+    """Return the least core-seconds of four parts."""
     values = (layout.first_rows + layout.second_rows) * layout.code_length
-    # Committed once and opened once at all columns, combined at a quarter of them.
-    transformed = 2.25 * values * np.log2(layout.degree_bound) / 2
+    # Committed at all columns, combined at a quarter of them.
+    transformed = 1.25 * values * np.log2(layout.degree_bound) / 2
+    opened = 3 * QUERY_COUNT * (layout.first_rows + layout.second_rows) * layout.degree_bound
     return {
+        "opened columns": opened / speed(products),
         "transforms": transformed / speed(butterflies),
         "hashing": 4 * values / speed(hashing),
         "inference": work * layout.statement.input_count / speed(products),
@@ -106,6 +108,9 @@ def main() -> None:
     parts.watch(columns.ColumnHashes, "add", "hashing")
     parts.watch(columns.ColumnHashes, "tree", "trees")
     parts.watch(combining.Combining, "add", "combinations")
+    parts.watch(transforms.AtPoints, "values", "opened columns")
+    parts.watch(prover.WitnessRows, "first", "rows")
+    parts.watch(prover.WitnessRows, "inverses", "rows")
     parts.watch(prover, "infer", "inference")
     parts.watch(sealing, "equations", "public vectors")
     with tempfile.TemporaryDirectory() as place:

@@ -68,7 +68,7 @@ def networks() -> dict[str, tuple[Any, tuple[int, int, int]]]:
     }
 
 
-SMALL = ("digits-cnn", "lenet", "cnn-137k", "resnet-8", "resnet18-16")
+SMALL = ("digits-cnn", "lenet", "cnn-137k", "resnet-8")
 
 
 def prepare(name: str, folder: Path, triggers: int = TRIGGERS) -> None:

@@ -40,7 +40,7 @@ LABEL = "earmark/ownership-prover/v1"
 _DEGREE = EXTENSION_DEGREE
 PART_BYTES = 1 << 28  # of one part at one residue, about
 _BYTES_AT_LEAST = 300 << 20  # the interpreter, compiled code, tables
-_KEPT_BYTES = 1 << 30  # of coefficients that are kept instead of being made again
+_KEPT_BYTES = 1 << 31  # of coefficients that are kept instead of being made again
 
 
 class ProofSecret:
