@@ -120,7 +120,7 @@ def equations(layout: Layout, tables: TableChallenge, transcript: ProofTranscrip
     for layer, drawn in zip((*network.layers, network.scores), (*of_sums, of_scores), strict=True):
         for term in layer.terms:
             term.add_transposed(drawn, weights)
-        bias += product_mod(layer.bias[None, :] % PRIME, drawn)[0]  # reduced, or long sums would overflow
+        bias += _weighed(layer.bias, drawn)
     by_commitment = product_mod(np.ascontiguousarray(commitment_matrix(network.input_size).T), of_commitments)
     weights[: network.input_size] += by_commitment[: network.input_size]
     shared = np.zeros((layout.rows_per_input * layout.width, _DEGREE), np.int64)
@@ -142,6 +142,12 @@ def equations(layout: Layout, tables: TableChallenge, transcript: ProofTranscrip
         lookup_weight=of_lookups,
         target=sum_mod(statement.needed * of_count[0].astype(np.int64)),
     )
+
+
+def _weighed(bias: npt.NDArray[np.int64], drawn: Words) -> npt.NDArray[np.int64]:
+    """Return the sum of biases times elements, reduced at every product: sums of many would overflow."""
+    terms = (bias % PRIME)[:, None] * drawn.astype(np.int64) % PRIME
+    return np.asarray(terms.sum(axis=0) % PRIME)
 
 
 def _per_input(
