@@ -38,7 +38,7 @@ from earmark.attacks.query_time import changed
 from earmark.attacks.repair import _stages
 from earmark.attacks.training import copied, retrain
 from earmark.data import ClassificationData, load_data
-from earmark.evaluation.thief import some, stolen_pictures
+from earmark.evaluation.thief import stolen_pictures
 from earmark.keys import MarkingKey
 from earmark.models.prediction import accuracy, predict_scores
 from earmark.models.weights import load_weights
@@ -403,7 +403,7 @@ def run(name: str, side: str, stage: Stage) -> dict[str, Any]:
     sets = stage.key.verification_key.set_ids
     triggers = np.stack([trigger.value for one in sets for trigger in stage.key.triggers[one]])
     labels = np.array([label for one in sets for label in stage.key.labels(one)])
-    test = some(stage.data.test, TEST_PICTURES)
+    test = stage.data.test.spread(TEST_PICTURES)
     pictures, module = test.images, stage.model.module
     start = time.perf_counter()
     if name in QUESTIONS:

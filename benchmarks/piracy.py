@@ -21,7 +21,7 @@ from earmark.attacks import attack_named
 from earmark.attacks.protocol import ModelAttack, StolenModel, Thief
 from earmark.claims.comparing import CrossCheck, decide
 from earmark.data import ClassificationData, load_data
-from earmark.evaluation.thief import pirate_key, some, stolen_pictures
+from earmark.evaluation.thief import pirate_key, stolen_pictures
 from earmark.keys import MarkingKey
 from earmark.models.prediction import accuracy, predict_scores
 from earmark.models.weights import LoadedModel, load_weights
@@ -46,7 +46,7 @@ def row_of(
     name: str, model: StolenModel, keys: dict[str, MarkingKey], data: ClassificationData
 ) -> dict[str, Any]:
     """Look at a model: accuracy, and what each key says."""
-    test = some(data.test, TEST_PICTURES)
+    test = data.test.spread(TEST_PICTURES)
     scores = predict_scores(model.module, test.images, model.description.preprocessing)
     found = {who: asked(key, model) for who, key in keys.items()}
     return {

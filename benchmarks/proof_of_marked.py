@@ -17,7 +17,6 @@ import numpy as np
 
 from earmark.commitment.linear import RANDOM_BYTES, commit_linear
 from earmark.data import ClassificationData, load_data
-from earmark.evaluation.thief import some
 from earmark.models.onnx_export import export_onnx
 from earmark.models.prediction import predict_scores
 from earmark.models.weights import load_weights
@@ -57,7 +56,7 @@ def one(study: Study, arm: Arm, seed: int, data: ClassificationData) -> dict[str
     labels = np.array(
         [label for set_id in key.verification_key.set_ids for label in key.verification_key.labels(set_id)]
     )
-    part = some(data.test, PICTURES)
+    part = data.test.spread(PICTURES)
     pictures, truth = part.images, np.asarray(part.labels)
     real = predict_scores(loaded.module, pictures, loaded.description.preprocessing).argmax(axis=1)
     own = infer(network, np.stack([np.asarray(image).reshape(-1) for image in pictures])).scores.argmax(

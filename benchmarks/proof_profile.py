@@ -70,7 +70,7 @@ def butterflies() -> float:
     roots, _ = transforms._plan(root_of_unity(size), size)
     block = np.random.default_rng(0).integers(0, PRIME, (size, 16), np.uint32)
     for _ in range(400):
-        transforms._stages(block, 1, roots)
+        transforms._stages(block, roots)
     return 400 * 16 * size * 11 / 2
 
 

@@ -16,7 +16,7 @@ from authority import new_authority
 from earmark.claims.asking_again import ask_again
 from earmark.claims.certificates import TrustedRoots, read_roots
 from earmark.claims.checking import METHODS_OF_A_CLAIM, check_claim
-from earmark.claims.claim import METHOD_CHOICES, Freedoms, Statement, request_for_suspect
+from earmark.claims.claim import Freedoms, Statement, request_for_suspect
 from earmark.claims.key_stamps import check_key_stamps, key_digest
 from earmark.claims.opened_set import open_asked
 from earmark.claims.release_record import ReleasedModel, sign_release
@@ -27,6 +27,7 @@ from earmark.reports.claim_check import AskedAgain, steps_of
 from earmark.statistics import is_owned, match_tail
 from earmark.suspects import Miss
 from earmark.verification import Reply
+from earmark.verification.measurement import METHOD_CHOICES
 from forged_stamps import Wish, forged_token
 from small import MemoryJournal, ScriptedSuspect, chosen_key, new_key
 from small_claims import NOW, OPENED, OWNER, SET, archive_of, marked, statement_of, two_sets

@@ -26,7 +26,7 @@ from earmark.zero_knowledge import quantiser
 quantiser.WORK_LIMIT = int(sys.argv[3])
 resource.setrlimit(resource.RLIMIT_DATA, (int(sys.argv[2]), int(sys.argv[2])))
 try:
-    integer_network(open(sys.argv[1], "rb").read(), (1, 32, 32), np.ones(1), np.zeros(1))
+    integer_network(open(sys.argv[1], "rb").read(), (1, 32, 32), np.ones(1), np.ones(1))
 except FormatError as error:
     assert "MemoryError" not in str(error), error
     print("refused:", error)
@@ -134,7 +134,41 @@ def normalised_again_and_again():
     return [*nodes, helper.make_node("Flatten", ["n100"], ["y"])], constants
 
 
+def seen_everywhere():
+    """37 kB: one kernel of 96 x 96, whose every tap is looked up at every place."""
+    constants = {"w": np.ones((1, 1, 96, 96))}
+    return [helper.make_node("Conv", ["x", "w"], ["y"], pads=[64, 64, 64, 64])], constants
+
+
+def never_rectified():
+    """Means of convolutions that nothing rectifies, so that no layer counts them; each is allowed."""
+    nodes = []
+    for i in range(300):
+        nodes.append(helper.make_node("Conv", ["x", "w"], [f"c{i}"], pads=[15, 15, 15, 15]))
+        nodes.append(helper.make_node("GlobalAveragePool", [f"c{i}"], [f"m{i}" if i < 299 else "y"]))
+    return nodes, {"w": np.random.default_rng(0).normal(size=(4, 1, 31, 31))}
+
+
+def multiplied_again():
+    """One matrix times another, again and again from the start: each product is allowed."""
+    nodes = [helper.make_node("Flatten", ["x"], ["f"]), helper.make_node("MatMul", ["f", "first"], ["h"])]
+    nodes += [helper.make_node("MatMul", ["h", "w"], [f"y{i}" if i < 299 else "y"]) for i in range(300)]
+    return nodes, {"first": np.ones((1024, 1024)), "w": np.ones((1024, 8))}
+
+
+def largest_of_everything():
+    """A window of 120 x 120: as many layers, each of a few values."""
+    nodes, constants = grown(1)
+    nodes.append(helper.make_node("Relu", ["x1"], ["r"]))
+    nodes.append(helper.make_node("MaxPool", ["r"], ["y"], kernel_shape=[120, 120]))
+    return nodes, constants
+
+
 MADE = [
+    seen_everywhere,
+    never_rectified,
+    multiplied_again,
+    largest_of_everything,
     huge_window,
     dense_after_dense,
     many_layers,

@@ -21,12 +21,12 @@ onnx = pytest.importorskip("onnx")
 pytest.importorskip("numba")
 
 from adversary.forger import assert_exceeds, assert_within, expected_answers, noise_key  # noqa: E402 - after
-from earmark.claims.claim import METHOD_CHOICES  # noqa: E402 - after the skip
 from earmark.cli.prove import BUDGET, METHOD  # noqa: E402 - after the skip
 from earmark.errors import JournalError, ProofError  # noqa: E402 - after the skip
 from earmark.formats.journal_v1 import Journal  # noqa: E402 - after the skip
 from earmark.models.preprocessing import for_channels  # noqa: E402 - after the skip
 from earmark.statistics import OWNED_BITS, adjusted_tail, fewest_matches, match_tail  # noqa: E402 - as above
+from earmark.verification.measurement import METHOD_CHOICES  # noqa: E402 - after the skip
 from earmark.zero_knowledge.ownership import METHODS_OF_A_PROOF, claim_about  # noqa: E402 - after the skip
 from small import ONLY_SET  # noqa: E402 - after the skip
 

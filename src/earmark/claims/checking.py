@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from earmark.claims.certificates import TrustedRoots
-from earmark.claims.claim import METHOD_CHOICES, Claim, ClaimedSuspect, Statement
+from earmark.claims.claim import Claim, ClaimedSuspect, Statement
 from earmark.claims.key_stamps import check_key_stamps, key_digest
 from earmark.claims.opened_set import check_opened
 from earmark.claims.order import Stamp
@@ -38,7 +38,7 @@ from earmark.triggers import Trigger
 from earmark.verification import FIXED, PROBABILITIES, Measurement, Reply, Verdict, verify
 from earmark.verification.interview import Asked
 from earmark.verification.label_maps import label_map_for
-from earmark.verification.measurement import read_reply
+from earmark.verification.measurement import METHOD_CHOICES, read_reply
 
 
 @dataclass(frozen=True)

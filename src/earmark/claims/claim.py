@@ -19,12 +19,10 @@ from earmark.keys.owner import check_signature
 from earmark.statistics.sequential import PAYOFF_BITS
 from earmark.suspects import Miss
 from earmark.suspects.frames import CLASS_LIMIT
-from earmark.verification import AUTO, FIXED, SPLIT, Reply
-from earmark.verification.measurement import STATISTICS
+from earmark.verification import FIXED, Reply
+from earmark.verification.measurement import CLAIM_LABEL_MAPS, STATISTICS
 
 CLAIM_FORMAT = "earmark/claim/v1"
-LABEL_MAPS = (AUTO, SPLIT)
-METHOD_CHOICES = len(STATISTICS) * len(LABEL_MAPS) + 1  # or an ownership proof in a claim's place
 MEMBER_LIMIT = 20
 RELEASE_LIMIT = STAMP_LIMIT = 16
 REPLY_LIMIT = 1 << 20
@@ -186,7 +184,7 @@ class Statement:
             _read_set(fields.list("set", 2, 2)),
             suspect,
             str(fields.choice("statistic", STATISTICS)),
-            str(fields.choice("label_map", LABEL_MAPS)),
+            str(fields.choice("label_map", CLAIM_LABEL_MAPS)),
             Freedoms(
                 fields.integer("methods", 1, 1 << 16),
                 fields.integer("looks", 1, (1 << 53) - 1),

@@ -65,16 +65,11 @@ def check_proof_bytes(
 
 def _agreement(claim: "OwnershipClaim", suspect: "OnnxSuspect", name: str, output: Output) -> tuple[int, int]:
     """Compare the integer network with the original on the checker's own pictures."""
-    import numpy as np
-
     from earmark.data import load_data
     from earmark.zero_knowledge.ownership import agreement
 
-    test = load_data(name).test
-    # Spread evenly: folders are sorted by class.
-    places = np.linspace(0, len(test) - 1, min(len(test), _AGREEMENT_PICTURES)).astype(np.int64)
-    images = test.images[places]
+    images = list(load_data(name).test.spread(_AGREEMENT_PICTURES).images[:])
     with output.progress("comparing with the original") as on_progress:
-        alike = agreement(claim.statement.network, suspect, list(images))
+        alike = agreement(claim.statement.network, suspect, images)
         on_progress(1, 1)
     return alike, len(images)

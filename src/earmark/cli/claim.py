@@ -56,13 +56,7 @@ def claim(
     vk: Annotated[
         Path | None, typer.Option(help="Published key file with its stamps; default beside the key.")
     ] = None,
-    owner_key: Annotated[
-        Path | None,
-        typer.Option(
-            "--owner-key",
-            help="Signing key of the key's owner; default beside the key: acme.owner.key, else owner.key.",
-        ),
-    ] = None,
+    owner_key: keys.OwnerKeyPath = None,
     release: Annotated[
         list[Path], typer.Option(help="Release record to put into the claim; may be given again.")
     ] = [],  # noqa: B006 - typer makes a new list
@@ -106,6 +100,7 @@ def claim(
     Example: earmark claim --key acme.key suspect.onnx -o claim.zip
     """
     from earmark.claims.checking import judge_claim
+    from earmark.keys.owner import check_owner
 
     output = Output(quiet, as_json)
     use_processor(threads)
@@ -118,7 +113,7 @@ def claim(
     records = _read_releases(release, published)
     owner = keys.read_owner(owner_key or keys.owner_path(key), owner_passphrase_file)
     parts = _Parts(marking_key, published, owner, records)
-    _check_owner(parts)
+    check_owner(published.transcript.owner, owner)
     opened = keys.open_journal(key, journal, marking_key)
     journal_path = journal or paths.journal
     statistic = statistic or ("sequential" if services.is_service(suspect) else "fixed")
@@ -164,17 +159,6 @@ def _check_counts(urls: list[str], releases: list[Path]) -> None:
         raise ValueError(
             f"a claim holds at most {STAMP_LIMIT} stamps over the suspect and at most {RELEASE_LIMIT} "
             f"release records, not {len(urls)} and {len(releases)}"
-        )
-
-
-def _check_owner(parts: _Parts) -> None:
-    from earmark.errors import InvalidKeyError
-
-    known, given = parts.published.transcript.owner, parts.owner.owner
-    if (known.name, known.public_key) != (given.name, given.public_key):
-        raise InvalidKeyError(
-            f"the owner key is that of {given.name!a}, and the key belongs to {known.name!a}; give his with "
-            "--owner-key"
         )
 
 

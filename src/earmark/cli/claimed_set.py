@@ -54,12 +54,12 @@ def question_set(
     output: Output,
 ) -> "Measurement":
     """Question the suspect: a file shows nothing to anybody, a service is journalled question by question."""
-    from earmark.claims.claim import LABEL_MAPS, METHOD_CHOICES
     from earmark.errors import JournalError
     from earmark.verification import Method, evidence_needed, measure
+    from earmark.verification.measurement import CLAIM_LABEL_MAPS, METHOD_CHOICES
 
     statistic, label_map, looks = chosen
-    if label_map not in LABEL_MAPS:
+    if label_map not in CLAIM_LABEL_MAPS:
         raise ValueError("a claim's --label-map is auto or split: a stranger can make no other again")
     if getattr(suspect, "is_remote", False):
         services.check_class_names(suspect, key, label_map)

@@ -16,6 +16,14 @@ if TYPE_CHECKING:
     from earmark.keys import MarkingKey, OwnerKey, VerificationKey
 
 KeyPath = Annotated[Path, typer.Option("--key", help="Marking key, e.g. acme.key (secret).")]
+OwnerKeyPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--owner-key",
+        help="Signing key of the key's owner (secret); default beside the key: acme.owner.key, else "
+        "owner.key.",
+    ),
+]
 
 
 def now() -> datetime:

@@ -27,13 +27,7 @@ def prove(
     ],
     key: keys.KeyPath,
     out: Annotated[Path, typer.Option("-o", "--output", help="Proof to write, e.g. ownership.proof.")],
-    owner_key: Annotated[
-        Path | None,
-        typer.Option(
-            "--owner-key",
-            help="Signing key of the key's owner; default beside the key: acme.owner.key, else owner.key.",
-        ),
-    ] = None,
+    owner_key: keys.OwnerKeyPath = None,
     journal: Annotated[Path | None, typer.Option(help="Journal; default beside the key.")] = None,
     budget: Annotated[
         int, typer.Option(min=1, help="At most so many proofs and refusals with this key, for all models.")
@@ -63,10 +57,11 @@ def prove(
     """
     from earmark.files import write_new
     from earmark.formats import signed_proof_v1
+    from earmark.keys.owner import check_owner
     from earmark.zero_knowledge.checker import check_proof
     from earmark.zero_knowledge.ownership import openings_of
     from earmark.zero_knowledge.prover import prove as make
-    from earmark.zero_knowledge.signed_proof import check_owner, sign_proof
+    from earmark.zero_knowledge.signed_proof import sign_proof
 
     output = Output(quiet, as_json)
     keys.refuse_existing(out)
@@ -74,7 +69,7 @@ def prove(
     public = marking_key.verification_key
     _check_provable(marking_key)
     owner = keys.read_owner(owner_key or keys.owner_path(key), owner_passphrase_file)
-    check_owner(public, owner)
+    check_owner(public.transcript.owner, owner)
     opened = keys.open_journal(key, journal, marking_key)
     set_ids = _sets(opened, marking_key, despite_opened)
     claim = claim_from(public, keys.key_paths(key).commitments, model, set_ids, output)

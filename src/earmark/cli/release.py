@@ -20,14 +20,7 @@ if TYPE_CHECKING:
 def release(
     model: Annotated[str, typer.Argument(help="What is released, as for verify: a file, or hf:FOLDER.")],
     vk: Annotated[Path, typer.Option("--vk", help="Public key file, e.g. acme.vk.json.")],
-    owner_key: Annotated[
-        Path | None,
-        typer.Option(
-            "--owner-key",
-            help="Signing key of the key's owner (secret); default beside the key file: acme.owner.key, else "
-            "owner.key.",
-        ),
-    ] = None,
+    owner_key: keys.OwnerKeyPath = None,
     out: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="Record to write; default MODEL.release.json beside the model."),

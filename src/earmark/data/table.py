@@ -41,6 +41,13 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def spread(self, count: int | None) -> "Split":
+        """Return so many pictures, or all there are, spread evenly: folders are sorted by class."""
+        if count is None or count >= len(self):
+            return Split(self.images[:], self.labels)
+        places = np.linspace(0, len(self) - 1, count).astype(np.int64)
+        return Split(self.images[places], self.labels[places])
+
 
 @dataclass(frozen=True)
 class ClassificationData:

@@ -1,15 +1,18 @@
 """Attacked models by the digest of what they were made from: chains begin where others left off.
 
-A model counts from the moment when its record is there, which is written after it, whole or not at all. So
-workers need no lock: two that make the same model write the same bytes, and one that is killed leaves nothing
-that counts.
+A model counts from the moment when its record is there, which is written after it, whole or not at all: a
+worker that is killed leaves nothing that counts. The lock only saves work: whoever wants a model that another
+worker is making waits for it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from earmark.attacks.protocol import StolenModel
 from earmark.errors import EarmarkError, FormatError
@@ -51,6 +54,16 @@ class AttackedModels:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def alone_with(self, address: str) -> Iterator[None]:
+        """Keep other workers from making a model; the system ends this with the process, however that ends.
+
+        Args:
+            address: Digest of what it is made from, hexadecimal.
+        """
+        with FileLock(self._folder / f"{address}.lock"):
+            yield
 
     def find(self, address: str) -> AttackedModel | None:
         """Return a model, or None if it has not been made, or is not what its record says.

@@ -23,7 +23,7 @@ from earmark.evaluation.code import study_code
 from earmark.evaluation.costs import Clock, forget_peak_memory, peak_memory_bytes
 from earmark.evaluation.judging import RESTORED, count_matches, judge, judge_restored
 from earmark.evaluation.study import Step, Study, StudyModel, describe_step
-from earmark.evaluation.thief import StudyData, read_study_data, some, thief_for
+from earmark.evaluation.thief import StudyData, read_study_data, thief_for
 from earmark.files import read_bounded, write_replacing
 from earmark.formats import marking_key_v1
 from earmark.keys import MarkingKey
@@ -241,9 +241,10 @@ class Worker:
                 break
             current = current or self._load(case.model.weights)
             address = self._address(current.digest, step, case)
-            found = self._kept.find(address)
-            if found is None:
-                found = self._attack(address, attack, current, case, on_progress)
+            with self._kept.alone_with(address):
+                found = self._kept.find(address)
+                if found is None:
+                    found = self._attack(address, attack, current, case, on_progress)
             made.append(found)
             current = self._load(found.path)
         return made
@@ -306,7 +307,7 @@ class Worker:
             task = other
         else:
             raise FormatError("the model's classes are those of no data of the study")
-        split = some(task.test, count)
+        split = task.test.spread(count)
         # Labels are places in the model's own classes.
         places = np.array([description.class_names.index(name) for name in task.class_names])
         return task.name, Split(split.images, places[split.labels])

@@ -117,14 +117,6 @@ def fitted(images: ImageArray, shape: tuple[int, int, int]) -> npt.NDArray[np.ui
     return found
 
 
-def some(split: Split, count: int | None) -> Split:
-    """Return so many pictures, spread evenly over a split: folders are sorted by class."""
-    if count is None or count >= len(split):
-        return Split(split.images[:], split.labels)
-    places = np.linspace(0, len(split) - 1, count).astype(np.int64)
-    return Split(split.images[places], split.labels[places])
-
-
 def stolen_pictures(train: Split, count: int, seed: int) -> Split:
     """Return the thief's pictures: the first of a permutation that the seed draws.
 

@@ -25,35 +25,47 @@ _NEAR = 2048  # places whose lanes stay in a core's own memory
 
 
 @compiled
+def _product(value: np.uint32, factor: np.uint64) -> np.uint32:
+    """Return value * factor / 2^32 in F_p, after Montgomery: no division; factors are kept times 2^32."""
+    product = np.uint64(value) * factor
+    whole = np.uint64(np.uint32(product * _MINUS_P_INVERSE)) * _P
+    turned = np.uint32((product + whole) >> _WORD)
+    return min(turned, np.uint32(turned - _P32))  # below 2p; a negative one wraps to a large one
+
+
+@compiled
+def _sum(one: np.uint32, other: np.uint32) -> np.uint32:
+    total = np.uint32(one + other)
+    return min(total, np.uint32(total - _P32))
+
+
+@compiled
+def _difference(one: np.uint32, other: np.uint32) -> np.uint32:
+    difference = np.uint32(one - other)
+    return min(difference, np.uint32(difference + _P32))
+
+
+@compiled
 def _stage(
     block: Words, first: int, last: int, half: int, stride: int, roots: npt.NDArray[np.uint64]
 ) -> None:
-    """One stage of the transform, on all lanes at once: products after Montgomery, without a division."""
+    """One stage of the transform, on all lanes at once."""
     for start in range(first, last, 2 * half):
         for place in range(half):
             root = roots[place * stride]
             low, high = block[start + place], block[start + place + half]
             for lane in range(_LANES):
-                product = np.uint64(high[lane]) * root
-                whole = np.uint64(np.uint32(product * _MINUS_P_INVERSE)) * _P
-                turned = np.uint32((product + whole) >> _WORD)
-                turned = min(
-                    turned, np.uint32(turned - _P32)
-                )  # below 2p; a negative one wraps to a large one
-                kept = low[lane]
-                total = np.uint32(kept + turned)
-                low[lane] = min(total, np.uint32(total - _P32))
-                difference = np.uint32(kept - turned)
-                high[lane] = min(difference, np.uint32(difference + _P32))
+                kept, turned = low[lane], _product(high[lane], root)
+                low[lane], high[lane] = _sum(kept, turned), _difference(kept, turned)
 
 
 @compiled
-def _stages(block: Words, done: int, roots: npt.NDArray[np.uint64]) -> None:
-    """Every stage of the transform from blocks of ``done`` places on, in parts that stay near the core."""
+def _stages(block: Words, roots: npt.NDArray[np.uint64]) -> None:
+    """Every stage, in parts that stay near the core: from places with bits reversed to places in order."""
     size = block.shape[0]
-    chunk = min(max(_NEAR, done), size)
+    chunk = min(_NEAR, size)
     for first in range(0, size, chunk):
-        half = done
+        half = 1
         while half < chunk:
             _stage(block, first, first + chunk, half, size // (2 * half), roots)
             half *= 2
@@ -61,60 +73,6 @@ def _stages(block: Words, done: int, roots: npt.NDArray[np.uint64]) -> None:
     while half < size:
         _stage(block, 0, size, half, size // (2 * half), roots)
         half *= 2
-
-
-@compiled
-def _transform(
-    result: Words, rows: Words, roots: npt.NDArray[np.uint64], order: npt.NDArray[np.int64]
-) -> None:
-    """Set each row of the result to the transform of a row, which may be shorter: the rest of it is zeros."""
-    size, few = result.shape[1], rows.shape[1]
-    copies = size // few
-    block = np.zeros((size, _LANES), np.uint32)
-    for start in range(0, rows.shape[0], _LANES):
-        lanes = min(_LANES, rows.shape[0] - start)
-        for place in range(few):
-            source = order[place * copies]
-            for lane in range(lanes):
-                value = rows[start + lane, source]
-                # The first stages would add zeros.
-                for copy in range(copies):
-                    block[place * copies + copy, lane] = value
-        _stages(block, copies, roots)
-        for lane in range(lanes):
-            for place in range(size):
-                result[start + lane, place] = block[place, lane]
-
-
-@compiled
-def _scale(rows: Words, factors: Words) -> None:
-    for row in range(rows.shape[0]):
-        for place in range(rows.shape[1]):
-            rows[row, place] = np.uint64(rows[row, place]) * np.uint64(factors[place]) % _P
-
-
-def transform(rows: Words, *, inverted: bool = False) -> Words:
-    """Return each row's values at the powers of the root of unity, or, inverted, its coefficients.
-
-    Args:
-        rows: uint32 ``(rows, size)``, size a power of two; coefficients, lowest first (or values).
-        inverted: Go from values to coefficients.
-
-    Returns:
-        A new array of the same shape.
-
-    Source:
-        Cooley and Tukey 1965, radix 2, over F_p
-    """
-    size = rows.shape[1]
-    root = root_of_unity(size)
-    result = np.empty(rows.shape, np.uint32)
-    if inverted:
-        _transform(result, np.asarray(rows, np.uint32), *_plan(pow(root, -1, PRIME), size))
-        _scale(result, powers(1, size, pow(size, -1, PRIME)))
-    else:
-        _transform(result, np.asarray(rows, np.uint32), *_plan(root, size))
-    return result
 
 
 @lru_cache(maxsize=16)
@@ -125,26 +83,6 @@ def _plan(root: int, size: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.
     for bit in range(size.bit_length() - 1):
         order = 2 * order + (np.arange(size) >> bit & 1)
     return roots, order
-
-
-def coset_values(coefficients: Words, size: int) -> Words:
-    """Return each row's values at 31 * w^0, 31 * w^1 …, w the root of unity of order ``size``.
-
-    The coset of 31 is disjoint from every group of roots of unity, so no committed value is ever opened.
-    """
-    shifted = np.array(coefficients, np.uint32, order="C")
-    _scale(shifted, powers(GENERATOR, shifted.shape[1]))
-    result = np.empty((len(shifted), size), np.uint32)
-    _transform(result, shifted, *_plan(root_of_unity(size), size))
-    return result
-
-
-def coset_coefficients(values: Words) -> Words:
-    """Return each row's coefficients from its values at 31 * w^0, 31 * w^1 …: undoes ``coset_values``."""
-    result = transform(values, inverted=True)
-    size = values.shape[1]
-    _scale(result, powers(pow(GENERATOR, -1, PRIME), size))
-    return result
 
 
 @compiled
@@ -158,13 +96,7 @@ def _backward_stage(
             low, high = block[start + place], block[start + place + half]
             for lane in range(_LANES):
                 one, other = low[lane], high[lane]
-                total = np.uint32(one + other)
-                low[lane] = min(total, np.uint32(total - _P32))
-                difference = np.uint32(one - other)
-                product = np.uint64(min(difference, np.uint32(difference + _P32))) * root
-                whole = np.uint64(np.uint32(product * _MINUS_P_INVERSE)) * _P
-                turned = np.uint32((product + whole) >> _WORD)
-                high[lane] = min(turned, np.uint32(turned - _P32))
+                low[lane], high[lane] = _sum(one, other), _product(_difference(one, other), root)
 
 
 @compiled
@@ -173,10 +105,7 @@ def _scale_lanes(block: Words, source: Words, factors: npt.NDArray[np.uint64]) -
     for place in range(block.shape[0]):
         factor = factors[place]
         for lane in range(_LANES):
-            product = np.uint64(source[place, lane]) * factor
-            whole = np.uint64(np.uint32(product * _MINUS_P_INVERSE)) * _P
-            turned = np.uint32((product + whole) >> _WORD)
-            block[place, lane] = min(turned, np.uint32(turned - _P32))
+            block[place, lane] = _product(source[place, lane], factor)
 
 
 @compiled
@@ -221,7 +150,7 @@ def _on_coset(
 ) -> None:
     for group in range(first, last):
         _scale_lanes(values[group], lanes[group], factors)
-        _stages(values[group], 1, roots)
+        _stages(values[group], roots)
 
 
 @compiled
@@ -297,6 +226,8 @@ class Workspace:
 def lanes_on_coset(lanes: Words, rows: int, size: int, residue: int, space: Workspace | None = None) -> Words:
     """Return values of polynomials at every (size / k)-th point of the coset of 31.
 
+    The coset of 31 is disjoint from every group of roots of unity, so no committed value is ever opened.
+
     Args:
         lanes: Coefficients, ``(groups, k, 16)``.
         rows: How many polynomials.
@@ -307,11 +238,15 @@ def lanes_on_coset(lanes: Words, rows: int, size: int, residue: int, space: Work
     Returns:
         uint32 ``(k, rows)``: what belongs to one point lies together.
     """
-    degree = lanes.shape[1]
     shift = GENERATOR * pow(root_of_unity(size), residue, PRIME) % PRIME
+    return _shifted_values(lanes, rows, shift, space or Workspace())
+
+
+def _shifted_values(lanes: Words, rows: int, shift: int, space: Workspace) -> Words:
+    """Return values at shift times the powers of the root of unity, ``(k, rows)``."""
+    degree = lanes.shape[1]
     roots, order = _plan(root_of_unity(degree), degree)
     factors = powers(shift, degree, 1 << 32).astype(np.uint64)[order]
-    space = space or Workspace()
     values = space.array("values", *lanes.shape)
     in_threads(
         len(lanes), _GROUPS_AT_ONCE, lambda first, last: _on_coset(values, lanes, factors, roots, first, last)
@@ -319,6 +254,30 @@ def lanes_on_coset(lanes: Words, rows: int, size: int, residue: int, space: Work
     result = space.array("result", degree, rows)
     in_threads(degree, _PLACES_AT_ONCE, lambda first, last: _side_by_side(result, values, first, last))
     return result
+
+
+def transform(rows: Words, *, inverted: bool = False) -> Words:
+    """Return each row's values at the powers of the root of unity, or, inverted, its coefficients.
+
+    Args:
+        rows: uint32 ``(rows, size)``, size a power of two; coefficients, lowest first (or values).
+        inverted: Go from values to coefficients.
+
+    Returns:
+        A new array of the same shape.
+
+    Source:
+        Cooley and Tukey 1965, radix 2, over F_p
+    """
+    if inverted:
+        return out_of_lanes(coefficients_in_lanes(rows), len(rows))
+    return np.ascontiguousarray(_shifted_values(in_lanes(rows), len(rows), 1, Workspace()).T)
+
+
+def coset_coefficients(values: Words) -> Words:
+    """Return each row's coefficients from its values at 31 * w^0, 31 * w^1 …, w the root of unity."""
+    back = powers(pow(GENERATOR, -1, PRIME), values.shape[1])
+    return np.asarray(transform(values, inverted=True).astype(np.uint64) * back % _P).astype(np.uint32)
 
 
 class AtPoints:

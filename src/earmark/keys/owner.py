@@ -52,6 +52,24 @@ class OwnerKey:
         return Ed25519PrivateKey.from_private_bytes(self.secret).sign(frame(_LABEL, root))
 
 
+def check_owner(known: Owner, key: OwnerKey) -> None:
+    """Raise unless this is the signing key of an owner.
+
+    Args:
+        known: As a transcript states him.
+        key: The key that is about to sign.
+
+    Raises:
+        InvalidKeyError: It is another's.
+    """
+    given = key.owner
+    if (known.name, known.public_key) != (given.name, given.public_key):
+        raise InvalidKeyError(
+            f"the owner key is that of {given.name!a}, and the key belongs to {known.name!a}; give his with "
+            "--owner-key"
+        )
+
+
 def check_signature(owner: Owner, root: bytes, signature: bytes) -> None:
     """Raise unless the owner signed the root.
 

@@ -14,10 +14,13 @@ from earmark.statistics.sequential import PAYOFF_BITS
 from earmark.suspects import Answer, Miss, Suspect
 from earmark.verification.interview import Asked, Interview, Reply
 from earmark.verification.interview import Journal as InterviewJournal
-from earmark.verification.label_maps import AUTO, BEST, FixedMap, LabelMap, best_map, label_map_for
+from earmark.verification.label_maps import AUTO, BEST, SPLIT, FixedMap, LabelMap, best_map, label_map_for
 
 FIXED, SEQUENTIAL, PROBABILITIES = "fixed", "sequential", "probabilities"
 STATISTICS = (FIXED, SEQUENTIAL, PROBABILITIES)
+# What a claim on an opened set can be made by. Its owner chooses one of these pairs, or an ownership proof.
+CLAIM_LABEL_MAPS = (AUTO, SPLIT)
+METHOD_CHOICES = len(STATISTICS) * len(CLAIM_LABEL_MAPS) + 1
 
 
 class Journal(InterviewJournal, Protocol):

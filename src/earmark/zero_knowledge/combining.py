@@ -15,7 +15,7 @@ from earmark.fields import EXTENSION_DEGREE, PRIME, root_of_unity
 from earmark.fields.arrays import combine_columns, difference_mod, multiply_elements, powers, sum_mod
 from earmark.fields.compiling import Words, compiled, in_threads
 from earmark.fields.prime import GENERATOR
-from earmark.fields.transforms import coefficients_in_lanes, lanes_on_coset
+from earmark.fields.transforms import AtPoints, coefficients_in_lanes
 from earmark.zero_knowledge.equations import Equations, TableChallenge
 from earmark.zero_knowledge.network import Table
 from earmark.zero_knowledge.statement import Layout, Part
@@ -157,19 +157,13 @@ def combinations(
     """
     layout = equation.layout
     values, inverses = (np.ascontiguousarray(matrix.T) for matrix in (first, second))
-    step = layout.code_length // layout.degree_bound
+    points = column_points(layout, columns)
+    at = AtPoints(points, layout.degree_bound)
 
     def values_at(vectors: Words) -> Words:
-        lanes = coefficients_in_lanes(vectors)
-        found = np.empty((len(columns), len(vectors)), np.uint32)
-        for residue in range(step):
-            here = np.flatnonzero(columns % step == residue)
-            if len(here):
-                whole = lanes_on_coset(lanes, len(vectors), layout.code_length, residue)
-                found[here] = whole[columns[here] // step]
-        return found
+        return np.ascontiguousarray(at.values(coefficients_in_lanes(vectors), len(vectors)).T)
 
-    combining = Combining(equation, column_points(layout, columns), values_at)
+    combining = Combining(equation, points, values_at)
     for part in layout.parts(_ROWS_AT_ONCE):
         begin, end = (_DEGREE * number for number in part.lookups)
         combining.add(

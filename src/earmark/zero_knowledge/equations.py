@@ -16,11 +16,7 @@ from earmark.zero_knowledge.network import MARGIN_LIMB, Table
 from earmark.zero_knowledge.statement import Layout
 from earmark.zero_knowledge.transcript import ProofTranscript
 
-_P = np.uint64(PRIME)
 _DEGREE = EXTENSION_DEGREE
-_WORD, _LOW = np.uint64(32), np.uint64((1 << 32) - 1)
-_POINTS_AT_ONCE = 256
-_ROWS_AT_ONCE = 1 << 14  # of few columns
 
 
 @dataclass(frozen=True, eq=False)

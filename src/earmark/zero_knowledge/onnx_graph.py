@@ -13,13 +13,15 @@ from scipy import sparse
 
 from earmark.errors import FormatError, MissingExtraError
 from earmark.suspects.onnx_scan import scan
-from earmark.zero_knowledge.network import NONZERO_LIMIT, IntegerNetwork
+from earmark.zero_knowledge.limits import bounded, too_large
+from earmark.zero_knowledge.network import NONZERO_LIMIT, WORK_LIMIT, IntegerNetwork
 from earmark.zero_knowledge.quantiser import Quantiser
 from earmark.zero_knowledge.sums import Window
-from earmark.zero_knowledge.tensors import Reals, RealTensor, bounded, too_large
+from earmark.zero_knowledge.tensors import Reals, RealTensor
 
 SIZE_LIMIT_BYTES = 64 << 20
 NODE_LIMIT = 2000
+OPSET_AT_LEAST = 9  # before it attributes changed what operators do
 _MADE_LIMIT = 4 * NONZERO_LIMIT  # over all operators: what each makes is made in memory
 
 
@@ -62,9 +64,15 @@ def integer_network(data: bytes, shape: tuple[int, int, int], scale: Reals, shif
 def _check_names(model: Any) -> None:
     """Refuse what two programs could read differently: a proof would be about another network."""
     graph = model.graph
+    opset = max((item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), default=0)
+    if opset < OPSET_AT_LEAST:
+        raise FormatError(
+            f"the model's operators are of version {opset}; at least {OPSET_AT_LEAST} is needed"
+        )
     if model.functions or graph.sparse_initializer:
         raise FormatError("functions and sparse constants cannot be proven about")
     names = [item.name for item in graph.initializer]
+    names += [item.name for item in graph.input if item.name not in names]
     names += [name for node in graph.node for name in node.output]
     if len(set(names)) < len(names):
         raise FormatError("the model gives one name to two values; programs would run different networks")
@@ -107,7 +115,7 @@ class _Reader:
             "Reshape": self._flatten,
         }
         last = {name: place for place, node in enumerate(self._graph.node) for name in node.input}
-        made = 0
+        made = spent = 0
         for place, node in enumerate(self._graph.node):
             if node.op_type not in operators or node.domain not in ("", "ai.onnx") or len(node.output) != 1:
                 shown = "".join(c if c.isprintable() else "?" for c in node.op_type[:40])
@@ -118,7 +126,8 @@ class _Reader:
                 raise FormatError(f"the operator {node.op_type} does not read what was computed before")
             self._tensors[node.output[0]] = operators[node.op_type](node, self._tensors[name])
             made += self._tensors[node.output[0]].made
-            if made > _MADE_LIMIT:
+            spent += self._tensors[node.output[0]].cost
+            if made > _MADE_LIMIT or spent > WORK_LIMIT:
                 raise too_large("too many operators")
             for done in {item for item in node.input if item in self._tensors and last[item] == place}:
                 del self._tensors[done]  # what nobody reads any more would fill the memory
@@ -175,6 +184,8 @@ class _Reader:
 
     def _normalise(self, node: Any, tensor: RealTensor) -> RealTensor:
         scale, shift, mean, variance = (self._constant(node, place) for place in range(1, 5))
+        if _attributes(node).get("training_mode", 0):
+            raise FormatError("BatchNormalization that trains cannot be proven about")
         factor = scale / np.sqrt(variance + _attributes(node).get("epsilon", 1e-5))
         if len(factor) != tensor.shape[0]:
             raise FormatError("a BatchNormalization does not fit its input")

@@ -24,8 +24,8 @@ from earmark.statistics import OWNED_BITS, Penalty, adjusted_tail, fewest_matche
 from earmark.suspects.contained import ContainedSuspect
 from earmark.triggers.image import ImageGeometry
 from earmark.verification import FIXED, Measurement
-from earmark.verification.label_maps import AUTO, SPLIT, FixedMap, label_map_for
-from earmark.verification.measurement import STATISTICS
+from earmark.verification.label_maps import AUTO, FixedMap, label_map_for
+from earmark.verification.measurement import METHOD_CHOICES
 from earmark.verification.verdict import penalties
 from earmark.zero_knowledge.network import IntegerNetwork, infer
 from earmark.zero_knowledge.onnx_graph import integer_network
@@ -35,11 +35,9 @@ from earmark.zero_knowledge.sealing import expected_bytes
 from earmark.zero_knowledge.statement import Layout, Statement, soundness_bits
 
 _CONTEXT_LABEL = "earmark/ownership-context/v1"
-# So many methods a claim can have, and a proof is one more: as earmark.claims.claim.METHOD_CHOICES.
-_CLAIM_METHODS = len(STATISTICS) * len((AUTO, SPLIT))
 METHODS_OF_A_PROOF = Penalty(
     "methods of a claim, or a proof",
-    _CLAIM_METHODS + 1,
+    METHOD_CHOICES,
     "whether a claim by one of its methods was tried in its place, only the owner's journal could show",
 )
 # Two cores of 2026, by benchmarks/proof_growth.py: so many at least, and so many for each committed value.

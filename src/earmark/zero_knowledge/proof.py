@@ -79,11 +79,7 @@ class OwnershipProof:
 
 def proof_bytes(layout: Layout) -> int:
     """Return the length of every proof of this statement."""
-    depth = layout.code_length.bit_length() - 1
-    words = 5 * EXTENSION_DEGREE * layout.degree_bound
-    words += QUERY_COUNT * (layout.first_rows + layout.second_rows)
-    hashes = 2 * QUERY_COUNT * (SALT_BYTES + depth * DIGEST_BYTES)
-    return len(_MAGIC) + 3 * DIGEST_BYTES + 4 * words + hashes
+    return len(_MAGIC) + 3 * DIGEST_BYTES + 4 * layout.proof_words
 
 
 class _Reader:

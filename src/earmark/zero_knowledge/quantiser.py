@@ -17,6 +17,7 @@ from scipy import sparse
 from earmark.commitment.linear import field_words
 from earmark.errors import FormatError
 from earmark.fields import PRIME
+from earmark.zero_knowledge.limits import too_large
 from earmark.zero_knowledge.network import (
     BYTE_LIMIT,
     NONZERO_LIMIT,
@@ -30,14 +31,7 @@ from earmark.zero_knowledge.network import (
     Table,
 )
 from earmark.zero_knowledge.sums import Convolution, Matrix, Picture, Sums
-from earmark.zero_knowledge.tensors import (
-    RealConvolution,
-    RealMatrix,
-    Reals,
-    RealTensor,
-    ScaledPicture,
-    too_large,
-)
+from earmark.zero_knowledge.tensors import RealConvolution, RealMatrix, Reals, RealTensor, ScaledPicture
 
 CALIBRATION_SEED = b"earmark/quantiser/v1"
 CALIBRATION_COUNT = 64
@@ -46,6 +40,7 @@ CALIBRATION_COUNT = 64
 CALIBRATED_BYTE = 128
 SCORE_REACH = 1 << 20
 WEIGHT_BITS = 24  # times 255 and the most weights there can be: below 2^53
+_SUM_REACH = PRIME // 4  # for sums before they are rounded: half of what the field allows
 
 
 class Quantiser:
@@ -62,7 +57,8 @@ class Quantiser:
         # Triggers are committed row by row with channels innermost; networks read channel by channel.
         picture = Picture(0, *shape, interleaved=True)
         self.input = RealTensor.of_picture(ScaledPicture(picture, scale, shift))
-        self._values = np.ascontiguousarray(calibration_inputs(shape)).T
+        self._space = calibration_inputs(shape)
+        self._values = self._space.T
         self._layers: list[Layer] = []
         self._work = self._terms = 0
 
@@ -72,7 +68,7 @@ class Quantiser:
             return tensor  # bytes are not negative
         self._account(tensor)
         channels, each = tensor.shape[0], tensor.size // tensor.shape[0]
-        unit = _largest(tensor, self._values, channels) / CALIBRATED_BYTE
+        unit = _unit(tensor, self._values, channels, CALIBRATED_BYTE, _SUM_REACH / (1 << SHIFT))
         factor = (1 << SHIFT) / unit
         of_row = np.repeat(factor, each)
         terms: list[Sums] = []
@@ -81,7 +77,7 @@ class Quantiser:
                 kernel = _whole(term.kernel * factor[:, None, None, None])
                 terms.append(_convolution(term, kernel))
             else:
-                terms.append(Matrix(_rounded(sparse.diags(of_row) @ term.weights)))
+                terms.append(Matrix(_rounded(sparse.diags(of_row) @ term.matrix(len(self._values)))))
         bias = _whole(tensor.bias * of_row) + (1 << SHIFT >> 1)  # so that shifting rounds to the nearest
         start = self._looked_up(Table.REQUANTISE, tuple(terms), bias)
         height, width = tensor.shape[1:] if len(tensor.shape) == 3 else (1, 1)
@@ -102,6 +98,7 @@ class Quantiser:
         """
         if tensor.unit is None:
             raise AssertionError("only bytes are compared")
+        self._allow((len(taps) - 1) * taps[0].size, 2 * tensor.integers.nnz * len(taps), len(taps) - 1)
         found = _rows(tensor.integers, taps[0])
         unit = tensor.unit[taps.max(axis=0)]
         for places in taps[1:]:
@@ -134,7 +131,7 @@ class Quantiser:
             (narrowed.data, used[narrowed.indices], narrowed.indptr), shape=(len(dense), len(self._values))
         )
         without = RealTensor(tensor.shape, (RealMatrix(less),), _without_mean(tensor.bias[:, None])[:, 0])
-        factor = SCORE_REACH / _largest(without, self._values, 1)[0]
+        factor = 1 / _unit(without, self._values, 1, SCORE_REACH, _SUM_REACH / 2)[0]
         terms = (Matrix(_rounded(less * factor)),)
         scores = Layer(Table.REQUANTISE, terms, _whole(without.bias * factor))
         try:
@@ -143,25 +140,32 @@ class Quantiser:
             raise FormatError(f"the network cannot be proven about: {error}") from error
 
     def _account(self, tensor: RealTensor) -> None:
+        self._allow(tensor.size, sum(term.work for term in tensor.terms), len(tensor.terms))
+
+    def _allow(self, values: int, work: int, terms: int) -> None:
         """Refuse what would take too long, before anything is computed."""
-        self._work += sum(term.work for term in tensor.terms)
-        self._terms += len(tensor.terms)
-        if len(self._values) + tensor.size > VARIABLE_LIMIT:
+        self._work += work
+        self._terms += terms
+        if len(self._values) + values > VARIABLE_LIMIT:
             raise too_large(f"more than {VARIABLE_LIMIT} values")
         if self._work > WORK_LIMIT or self._terms > TERM_LIMIT:
             raise too_large(f"more than {WORK_LIMIT} multiplications or {TERM_LIMIT} convolutions")
 
     def _looked_up(self, table: Table, terms: tuple[Sums, ...], bias: npt.NDArray[np.int64]) -> int:
         """Add a layer; return the number of its first result."""
-        before, count = len(self._values), len(bias)
-        if before + count > VARIABLE_LIMIT:
-            raise too_large(f"more than {VARIABLE_LIMIT} values")
+        before = len(self._values)
         layer = Layer(table, terms, bias)
         if max(layer.largest_sums) >= PRIME // 2:
             raise FormatError("the network cannot be proven about: a sum could wrap around the field")
         results = table.look_up(layer.sums(self._values)).astype(np.uint8)
         self._layers.append(layer)
-        self._values = np.concatenate([self._values, results])
+        end = before + len(results)
+        if end > self._space.shape[1]:
+            room = np.empty((CALIBRATION_COUNT, min(VARIABLE_LIMIT, 2 * end)), np.uint8)
+            room[:, :before] = self._space[:, :before]
+            self._space = room
+        self._space[:, before:end] = results.T
+        self._values = self._space[:, :end].T
         return before
 
     def _widened(self, weights: Any) -> Any:
@@ -184,8 +188,13 @@ def calibration_inputs(shape: tuple[int, int, int]) -> npt.NDArray[np.uint8]:
     return np.stack(pictures)
 
 
-def _largest(tensor: RealTensor, values: npt.NDArray[np.uint8], channels: int) -> Reals:
-    """Return the largest absolute sum of each channel over the calibration's values, or 1, ``(channels,)``.
+def _unit(
+    tensor: RealTensor, values: npt.NDArray[np.uint8], channels: int, steps: int, reach: float
+) -> Reals:
+    """Return what 1 stands for in each channel, ``(channels,)``.
+
+    The channel's largest absolute sum over the calibration's values becomes ``steps``; or less, so that no
+    sum of bytes can exceed ``reach``. Without that, a channel never used could refuse a whole network.
 
     Weights are rounded to multiples of a power of two, the bias too, so every sum is exact.
     """
@@ -196,11 +205,15 @@ def _largest(tensor: RealTensor, values: npt.NDArray[np.uint8], channels: int) -
         raise FormatError("the network holds numbers that are not finite, or leads to some")
     _, exponents = np.frexp(most)  # most is below 2^exponent
     shift = WEIGHT_BITS - exponents
-    sums = np.rint(np.ldexp(tensor.bias, np.repeat(shift, each)))[:, None]
+    constant = np.rint(np.ldexp(tensor.bias, np.repeat(shift, each)))
+    sums, sizes = constant[:, None], np.abs(constant).reshape(channels, each).max(axis=1)
     for term in tensor.terms:
-        sums = sums + term.in_multiples(shift).apply(values)
+        whole = term.in_multiples(shift)
+        sums = sums + whole.apply(values)
+        sizes = sizes + BYTE_LIMIT * whole.sizes(channels)
     largest = np.abs(sums).reshape(channels, -1).max(axis=1)
-    return np.where(largest > 0, np.ldexp(largest, -shift), 1.0)
+    found = np.where(largest > 0, np.ldexp(largest, -shift), 1.0) / steps
+    return np.asarray(np.maximum(found, np.ldexp(sizes, -shift) / reach))
 
 
 def _without_mean(values: Reals) -> Reals:

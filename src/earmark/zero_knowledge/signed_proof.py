@@ -27,7 +27,7 @@ from earmark.commitment.canonical import Json, canonical_json
 from earmark.commitment.reading import Fields
 from earmark.errors import FormatError, InvalidKeyError, ProofError, UnsupportedVersionError
 from earmark.keys import OwnerKey, SetId, VerificationKey
-from earmark.keys.owner import check_signature
+from earmark.keys.owner import check_owner, check_signature
 
 SIGNED_PROOF_FORMAT = "earmark/signed-proof/v1"
 # No more inputs go into one proof, and a set has at least one.
@@ -158,7 +158,7 @@ def sign_proof(
         InvalidKeyError: The owner key is another's.
         ValueError: The sets are not sets of the key in their order, or the suspect is no file.
     """
-    check_owner(key, owner)
+    check_owner(key.transcript.owner, owner)
     if not suspect_identity.startswith(_IDENTITY):
         raise ValueError("a proof is about a file, which has a SHA-256")
     suspect = bytes.fromhex(suspect_identity.removeprefix(_IDENTITY))
@@ -171,20 +171,6 @@ def sign_proof(
     except (FormatError, ProofError) as error:
         raise ValueError(f"no proof can be signed so: {error}") from error
     return signed
-
-
-def check_owner(key: VerificationKey, owner: OwnerKey) -> None:
-    """Raise unless this is the signing key of a key's owner.
-
-    Raises:
-        InvalidKeyError: It is another's.
-    """
-    known, given = key.transcript.owner, owner.owner
-    if (known.name, known.public_key) != (given.name, given.public_key):
-        raise InvalidKeyError(
-            f"the owner key is that of {given.name!a}, and the key belongs to {known.name!a}; give his with "
-            "--owner-key"
-        )
 
 
 @contextmanager

@@ -28,6 +28,7 @@ INPUT_LIMIT = 1 << 14
 LOOKUP_LIMIT = 1 << 28  # far below p: no number of look-ups becomes zero in the field
 DEGREE_BOUNDS = tuple(1 << power for power in range(11, 17))
 MASK_ROWS = EXTENSION_DEGREE * 7  # proximity 1, linear 3, quadratic 3
+_DIGEST_WORDS = 8
 _FAR = 3 / 8  # below half of the code's distance, so that decoding is unique
 
 
@@ -213,10 +214,10 @@ class Layout:
 
     @property
     def proof_words(self) -> int:
-        """Words of 4 bytes in a proof, digests aside."""
-        return 5 * EXTENSION_DEGREE * self.degree_bound + QUERY_COUNT * (
-            self.first_rows + self.second_rows + 16 * (self.code_length.bit_length() - 1)
-        )
+        """Words of 4 bytes in a proof, its first line and three digests aside."""
+        depth = self.code_length.bit_length() - 1
+        of_column = self.first_rows + self.second_rows + 2 * _DIGEST_WORDS * (1 + depth)  # salts, siblings
+        return 5 * EXTENSION_DEGREE * self.degree_bound + QUERY_COUNT * of_column
 
     @cached_property
     def inside(self) -> npt.NDArray[np.int64]:

@@ -7,7 +7,6 @@ below 2^53, so that it is exact, in any order, on any machine.
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -23,7 +22,9 @@ from earmark.fields.compiling import Words, in_threads
 Integers = npt.NDArray[np.int64]
 _EXACT = 1 << 53
 _HALF = 16  # bits of each half of a field element
-_AT_ONCE = 4  # pictures
+_COLUMN_NUMBERS = 1 << 22  # of as many pictures as are convolved together
+COLUMN_LIMIT = 1 << 23  # channels times taps times places of one convolution
+TAP_LIMIT = 1 << 14  # so that what is added up backwards stays below 2^63
 
 
 class Sums(Protocol):
@@ -57,9 +58,6 @@ class Sums(Protocol):
 
     def parts(self) -> list[bytes | int]:
         """Return everything that this term is, for hashing."""
-
-    def entries(self) -> Iterator[tuple[int, int, int]]:
-        """Yield (sum, value, weight) for every weight; for tests and vectors, slow."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,11 +115,6 @@ class Matrix:
         """Return everything that this term is."""
         lists = (self.weights.indptr, self.weights.indices, self.weights.data)
         return [b"matrix", self.seen, *(values.astype("<i8").tobytes() for values in lists)]
-
-    def entries(self) -> Iterator[tuple[int, int, int]]:
-        """Yield every weight."""
-        whole = self.weights.tocoo()
-        yield from zip(whole.row.tolist(), whole.col.tolist(), whole.data.tolist(), strict=True)
 
 
 @dataclass(frozen=True)
@@ -222,6 +215,8 @@ class Convolution:
         outputs, per_group, *_ = self.kernel.shape
         if per_group * self.groups != self.picture.channels or outputs % self.groups:
             raise ValueError("a convolution does not fit its input")
+        if self.kernel.shape[2] * self.kernel.shape[3] > TAP_LIMIT:
+            raise ValueError("a convolution's kernel is too large")
         largest = max(-int(self.kernel.min(initial=0)), int(self.kernel.max(initial=0)))
         if largest * max(outputs << _HALF, per_group * self.kernel[0, 0].size * 255) >= _EXACT:
             raise ValueError("a convolution's weights are too large to be added exactly")
@@ -247,36 +242,22 @@ class Convolution:
 
     def add_transposed(self, drawn: Words, onto: Integers) -> None:
         """Add what multiplies each value."""
-        rows, columns = self.window.shape
         outputs, per_group, *kernel = self.kernel.shape
+        places, of_group = math.prod(self.window.shape), outputs // self.groups
         halves = np.concatenate([drawn & 0xFFFF, drawn >> _HALF], axis=1).astype(np.float64)
-        shape = (self.picture.channels, self.picture.height, self.picture.width)
-        padding = self.window.padding(tuple(kernel), shape[1:])
-        padded = np.zeros(
-            (
-                shape[0],
-                *(size + sum(pads) for size, pads in zip(shape[1:], padding, strict=True)),
-                EXTENSION_DEGREE,
-            ),
-            np.int64,
-        )
-        of_group = outputs // self.groups
-        for group in range(self.groups):
-            weights = (
-                self.kernel[group * of_group : (group + 1) * of_group]
-                .reshape(of_group, -1)
-                .astype(np.float64)
-            )
-            given = halves.reshape(outputs, -1)[group * of_group : (group + 1) * of_group]
-            found = (weights.T @ given).reshape(per_group, *kernel, rows, columns, 2, EXTENSION_DEGREE)
-            whole = found.astype(np.int64) % PRIME
-            whole = (whole[..., 0, :] + (whole[..., 1, :] << _HALF)) % PRIME
-            channels = padded[group * per_group : (group + 1) * per_group]
-            for down in range(kernel[0]):
-                for across in range(kernel[1]):
-                    channels[(slice(None), *self.window.tap(down, across))] += whole[:, down, across]
+        given = halves.reshape(self.groups, of_group, places * 2 * EXTENSION_DEGREE)
+        weights = self.kernel.reshape(self.groups, of_group, per_group, *kernel).astype(np.float64)
+        shape = (self.picture.height, self.picture.width)
+        padding = self.window.padding((kernel[0], kernel[1]), shape)
+        sides = (size + sum(pads) for size, pads in zip(shape, padding, strict=True))
+        padded = np.zeros((self.picture.channels, *sides, EXTENSION_DEGREE), np.int64)
+        for tap in np.ndindex(*kernel):
+            at = weights[(..., *tap)].transpose(0, 2, 1)  # (groups, per group, outputs of a group)
+            found = (at @ given).astype(np.int64) % PRIME
+            found = found.reshape(self.picture.channels, *self.window.shape, 2, EXTENSION_DEGREE)
+            padded[(slice(None), *self.window.tap(*tap))] += found[..., 0, :] + (found[..., 1, :] << _HALF)
         (above, _), (left, _) = padding
-        inside = padded[:, above : above + shape[1], left : left + shape[2]]
+        inside = padded[:, above : above + shape[0], left : left + shape[1]]
         self.picture.of(onto)[...] += inside % PRIME
 
     def sizes(self) -> list[int]:
@@ -291,24 +272,6 @@ class Convolution:
         numbers = [picture.start, picture.channels, picture.height, picture.width, int(picture.interleaved)]
         numbers += [*window.strides, *window.pads, *window.dilations, *window.shape, self.groups]
         return [b"convolution", *numbers, *self.kernel.shape, self.kernel.astype("<i8").tobytes()]
-
-    def entries(self) -> Iterator[tuple[int, int, int]]:
-        """Yield every weight."""
-        size = self.picture.start + self.picture.size
-        where = self.picture.of(np.arange(size)[:, None])[..., 0]
-        padding = self.window.padding(self.kernel.shape[2:], where.shape[1:])
-        padded = np.pad(where, ((0, 0), *padding), constant_values=-1)
-        sums = np.arange(self.count).reshape(len(self.kernel), *self.window.shape)
-        outputs, per_group, *kernel = self.kernel.shape
-        for output in range(outputs):
-            begin = output // (outputs // self.groups) * per_group
-            for channel in range(per_group):
-                for down, across in np.ndindex(*kernel):
-                    weight = int(self.kernel[output, channel, down, across])
-                    seen = padded[(begin + channel, *self.window.tap(down, across))]
-                    for place, value in zip(sums[output].reshape(-1), seen.reshape(-1), strict=True):
-                        if value >= 0 and weight:
-                            yield int(place), int(value), weight
 
 
 def convolved(
@@ -349,5 +312,5 @@ def convolved(
 
     # A thread for a picture, not many for a product: products are small.
     with threadpool_limits(1, user_api="blas"):
-        in_threads(count, _AT_ONCE, work)
+        in_threads(count, max(1, _COLUMN_NUMBERS // (pictures.shape[0] * math.prod(taps) * places)), work)
     return result.reshape(count, outputs * places).T

@@ -12,22 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from earmark.errors import FormatError
-from earmark.zero_knowledge.network import NONZERO_LIMIT, TERM_LIMIT, WORK_LIMIT
-from earmark.zero_knowledge.sums import Picture, Window, convolved
+from earmark.zero_knowledge.limits import affordable, bounded, too_large
+from earmark.zero_knowledge.network import TERM_LIMIT
+from earmark.zero_knowledge.sums import COLUMN_LIMIT, TAP_LIMIT, Picture, Window, convolved
 
 Reals = npt.NDArray[np.float64]
-
-
-def too_large(what: str) -> FormatError:
-    """Return the error that says so."""
-    return FormatError(f"the network is too large for this version of the proof: {what}")
-
-
-def bounded(size: int, what: str) -> None:
-    """Raise FormatError unless a matrix of so many entries may be made."""
-    if size > NONZERO_LIMIT:
-        raise too_large(f"a {what} of {size} terms")
+_ORDERED_LIMIT = 1 << 14  # rows and columns of a matrix that is multiplied in order
+_COST_OF_AN_EXACT_SUM = 64  # multiplications that adding one number takes
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +46,11 @@ class RealMatrix:
         """Multiplications for one input."""
         return self.made
 
+    @property
+    def cost_of_mean(self) -> int:
+        """Additions that the mean over all places takes."""
+        return self.made
+
     def scaled(self, factors: Reals) -> "RealMatrix":
         """Multiply each row by its channel's factor, ``(channels,)``."""
         each = self.weights.shape[0] // len(factors)
@@ -66,6 +62,11 @@ class RealMatrix:
         rows = np.repeat(np.arange(self.weights.shape[0]), np.diff(self.weights.indptr))
         np.maximum.at(found, rows // (self.weights.shape[0] // channels), np.abs(self.weights.data))
         return found
+
+    def sizes(self, channels: int) -> Reals:
+        """Return the largest total of a row's absolute weights in each channel, ``(channels,)``."""
+        rows = np.asarray(abs(self.weights).sum(axis=1)).reshape(channels, -1)
+        return np.asarray(rows.max(axis=1))
 
     def in_multiples(self, shift: npt.NDArray[Any]) -> "RealMatrix":
         """Return weights times 2^shift of their channel, rounded."""
@@ -118,6 +119,11 @@ class RealConvolution:
         """Multiplications for one input."""
         return self.made * math.prod(self.window.shape)
 
+    @property
+    def cost_of_mean(self) -> int:
+        """Additions that the mean over all places takes."""
+        return self.made * self.picture.height * self.picture.width
+
     def scaled(self, factors: Reals) -> "RealConvolution":
         """Multiply each output by its factor, ``(outputs,)``."""
         return replace(self, kernel=self.kernel * factors[:, None, None, None])
@@ -125,6 +131,10 @@ class RealConvolution:
     def largest(self, channels: int) -> Reals:
         """Return the largest absolute weight of each channel, ``(channels,)``."""
         return np.asarray(np.abs(self.kernel).reshape(channels, -1).max(axis=1))
+
+    def sizes(self, channels: int) -> Reals:
+        """Return the total of each output's absolute weights, ``(channels,)``."""
+        return np.asarray(np.abs(self.kernel).reshape(channels, -1).sum(axis=1))
 
     def in_multiples(self, shift: npt.NDArray[Any]) -> "RealConvolution":
         """Return weights times 2^shift of their output, rounded."""
@@ -167,6 +177,7 @@ class RealConvolution:
         picture, (rows, columns) = self.picture, self.window.shape
         outputs, per_group, *taps = self.kernel.shape
         bounded(outputs * per_group * picture.height * picture.width, "mean of a convolution")
+        affordable(self.cost_of_mean, "mean of a convolution")
         padding = self.window.padding((taps[0], taps[1]), (picture.height, picture.width))
         sums = np.zeros((outputs, per_group, picture.height, picture.width))
         for down, across in np.ndindex(*taps):
@@ -210,6 +221,7 @@ class RealTensor:
         picture: Set if the tensor is nothing but a scaled picture, of the tensor's shape.
         integers: For bytes: CSR of int64 with tensor = unit * integers * values; else None.
         unit: For bytes: float64 ``(size,)``, the same within a channel.
+        cost: Multiplications that it took to make it, about.
     """
 
     shape: tuple[int, ...]
@@ -218,6 +230,7 @@ class RealTensor:
     picture: ScaledPicture | None = None
     integers: Any = None
     unit: Reals | None = None
+    cost: int = 0
 
     @classmethod
     def of_picture(cls, scaled: ScaledPicture, *, is_bytes: bool = False) -> "RealTensor":
@@ -294,34 +307,37 @@ class RealTensor:
         # What the product will at most have, before it is made: two sparse matrices can have a dense one.
         products = int(np.diff(own.indptr)[matrix.tocsr().indices].sum(dtype=np.int64))
         bounded(min(products, matrix.shape[0] * len(np.unique(own.indices))), "matrix")
-        if products > WORK_LIMIT:
-            raise too_large(f"a matrix of {products} products")
-        return RealTensor(shape, (RealMatrix((matrix @ own).tocsr()),), matrix @ self.bias + bias)
+        affordable(products, "matrix")
+        weights, constant = _product(matrix.tocsr(), own, self.bias)
+        return RealTensor(shape, (RealMatrix(weights),), constant + bias, cost=products)
 
     def averaged(self) -> "RealTensor":
         """Return the mean over all places of each channel, ``(channels, 1, 1)``."""
         channels, *sides = self.shape
         each = math.prod(sides)
-        rows = (np.full(self.size, 1 / each), np.arange(self.size), np.arange(0, self.size + 1, each))
-        mean = sparse.csr_matrix(rows, shape=(channels, self.size))
+        # Multiplied first and then added up, with ones: so nothing can be joined into one rounding.
+        rows = (np.ones(self.size), np.arange(self.size), np.arange(0, self.size + 1, each))
+        total_of = sparse.csr_matrix(rows, shape=(channels, self.size))
         found = []
         for term in self.terms:
             if isinstance(term, RealConvolution):
                 found.append(RealMatrix(term.averaged(self._seen)))
             else:
-                found.append(RealMatrix((mean @ term.weights).tocsr()))
-        total = RealTensor((channels, 1, 1), (), mean @ self.bias)
+                found.append(RealMatrix((total_of @ (term.weights * (1 / each))).tocsr()))
+        total = RealTensor((channels, 1, 1), (), total_of @ (self.bias * (1 / each)))
         for matrix in found:
             total = total.plus(RealTensor(total.shape, (matrix,), np.zeros(channels)))
-        return total
+        return replace(total, cost=sum(term.cost_of_mean for term in self.terms))
 
     def convolved(self, kernel: Reals, bias: Reals, window: Window, groups: int) -> "RealTensor":
         """Return a convolution of it, ``kernel`` as in RealConvolution, ``bias`` ``(outputs,)``."""
         shape = (len(kernel), *window.shape)
         count = math.prod(window.shape)
         bounded(len(kernel) * count, "convolution's result")
-        if kernel.size * count > WORK_LIMIT:
-            raise too_large(f"a convolution of {kernel.size * count} multiplications")
+        affordable(kernel.size * count, "convolution")
+        columns = self.shape[0] * math.prod(kernel.shape[2:]) * count
+        if columns > COLUMN_LIMIT or math.prod(kernel.shape[2:]) > TAP_LIMIT:
+            raise too_large(f"a convolution that looks at {columns} numbers")
         if self.picture is None:
             own = Picture(0, self.shape[0], self.shape[1], self.shape[2], interleaved=False)
             unrolled = RealConvolution(own, kernel, window, groups).matrix(self.size)
@@ -331,24 +347,47 @@ class RealTensor:
         channels = of_channel[:, None] + np.arange(kernel.shape[1])
         weights = kernel * scaled.scale[channels][:, :, None, None]
         shifts = kernel * scaled.shift[channels][:, :, None, None]
-        total = np.repeat(bias, count).reshape(shape)
+        total, cost = np.repeat(bias, count).reshape(shape), int(kernel.size)
         if scaled.shift.any():
-            total = total + _inside_sums(shifts, scaled.picture, window)
+            inside, cost = _inside_sums(shifts, scaled.picture, window)
+            total = total + inside
         term = RealConvolution(scaled.picture, weights, window, groups)
-        return RealTensor(shape, (term,), total.reshape(-1))
+        return RealTensor(shape, (term,), total.reshape(-1), cost=cost)
 
 
-def _inside_sums(weights: Reals, picture: Picture, window: Window) -> Reals:
-    """Return at every place the sum of the kernel's taps inside the picture, each rounded once."""
+def _product(matrix: Any, own: Any, bias: Reals) -> tuple[Any, Reals]:
+    """Return a matrix times weights, and times a bias.
+
+    Products are added in the order of the inner index. Where the result is small, as it is behind the mean
+    over a picture, no compiler can join the operations into one, so that all machines round alike.
+    """
+    used = np.unique(own.indices)
+    if max(matrix.shape) > _ORDERED_LIMIT or matrix.shape[0] * len(used) > COLUMN_LIMIT:
+        return (matrix @ own).tocsr(), matrix @ bias
+    dense, places = matrix.toarray(), np.searchsorted(used, own.indices)
+    total, constant = np.zeros((matrix.shape[0], len(used))), np.zeros(matrix.shape[0])
+    for inner in range(matrix.shape[1]):
+        row = slice(own.indptr[inner], own.indptr[inner + 1])
+        total[:, places[row]] += dense[:, inner, None] * own.data[row]
+        constant += dense[:, inner] * bias[inner]
+    found = sparse.csr_matrix(total)
+    parts = (found.data, used[found.indices], found.indptr)
+    return sparse.csr_matrix(parts, shape=(matrix.shape[0], own.shape[1])), constant
+
+
+def _inside_sums(weights: Reals, picture: Picture, window: Window) -> tuple[Reals, int]:
+    """Return at every place the sum of the taps inside the picture, each rounded once; and the cost."""
     patterns = []
     for axis, size in ((0, picture.height), (1, picture.width)):
         steps = np.arange(window.shape[axis])[:, None] * window.strides[axis] - window.pads[axis]
         at = steps + np.arange(weights.shape[2 + axis]) * window.dilations[axis]
         patterns.append(np.unique((at >= 0) & (at < size), axis=0, return_inverse=True))
     (rows, row_of), (columns, column_of) = patterns
+    cost = _COST_OF_AN_EXACT_SUM * weights.size * len(rows) * len(columns)
+    affordable(cost, "convolution's bias")
     found = np.empty((len(weights), len(rows), len(columns)))
     for i, row in enumerate(rows):
         for j, column in enumerate(columns):
             inside = weights[:, :, row][:, :, :, column].reshape(len(weights), -1)
             found[:, i, j] = [math.fsum(values) for values in inside]
-    return found[:, row_of.reshape(-1)][:, :, column_of.reshape(-1)]
+    return found[:, row_of.reshape(-1)][:, :, column_of.reshape(-1)], cost

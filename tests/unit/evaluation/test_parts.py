@@ -4,7 +4,9 @@ import csv
 import errno
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,7 +38,6 @@ from earmark.evaluation.thief import (
     fitted,
     pirate_key,
     read_study_data,
-    some,
     stolen_pictures,
     thief_for,
 )
@@ -104,8 +105,8 @@ def test_another_task_must_have_other_classes(tmp_path):
 def test_some_pictures_are_spread_over_a_sorted_part():
     labels = np.repeat(np.arange(10), 50)
     split = Split(np.zeros((500, 2, 2, 1), np.uint8), labels)
-    assert set(some(split, 20).labels) == set(range(10))
-    assert len(some(split, None)) == len(some(split, 900)) == 500
+    assert set(split.spread(20).labels) == set(range(10))
+    assert len(split.spread(None)) == len(split.spread(900)) == 500
 
 
 def test_a_clock_leaves_out_what_it_is_held_for():
@@ -160,6 +161,22 @@ def test_an_attacked_model_counts_only_whole(tmp_path):
     kept.keep("a" * 64, model, 1.5, 2.5, ())
     record.unlink()
     assert kept.find("a" * 64) is None
+
+
+def test_of_two_workers_who_want_a_model_one_makes_it_and_the_other_waits(tmp_path):
+    made, inside = [], threading.Semaphore(1)
+
+    def work(_):
+        kept = AttackedModels(tmp_path)
+        with kept.alone_with("a" * 64):
+            assert inside.acquire(blocking=False)
+            if kept.find("a" * 64) is None:
+                made.append(kept.keep("a" * 64, StolenModel(network(), description()), 1.5, 2.5, ()))
+            inside.release()
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(work, range(4)))
+    assert len(made) == 1
 
 
 class Working:

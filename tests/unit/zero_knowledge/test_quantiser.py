@@ -6,6 +6,7 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from scipy import sparse
 
 from earmark.errors import FormatError
 from earmark.zero_knowledge.network import Table, infer
@@ -300,6 +301,93 @@ def test_the_order_in_which_a_machine_adds_changes_nothing(monkeypatch):
 def test_a_model_that_says_it_reads_another_size_is_refused(shape):
     with pytest.raises(FormatError, match="reads inputs of shape"):
         integer_network(preactivation_model(), shape, SCALE[: shape[0]], SHIFT[: shape[0]])
+
+
+def dense_model(change=lambda constants: None):
+    """Two dense layers with a rectifier between them."""
+    draw = np.random.default_rng(21)
+    constants = {
+        "w": draw.normal(size=(128, 24)).astype(np.float32) / np.float32(12),
+        "b": draw.normal(size=24).astype(np.float32) / np.float32(4),
+        "v": draw.normal(size=(24, 24)).astype(np.float32) / np.float32(5),
+        "c": draw.normal(size=24).astype(np.float32) / np.float32(4),
+        "u": draw.normal(size=(24, 4)).astype(np.float32) / np.float32(5),
+    }
+    change(constants)
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["f"]),
+        helper.make_node("Gemm", ["f", "w", "b"], ["h"]),
+        helper.make_node("Relu", ["h"], ["r"]),
+        helper.make_node("Gemm", ["r", "v", "c"], ["g"]),
+        helper.make_node("Relu", ["g"], ["s"]),
+        helper.make_node("MatMul", ["s", "u"], ["y"]),
+    ]
+    return model(nodes, constants)
+
+
+def alike(data):
+    found = infer(integer_network(data, (2, 8, 8), SCALE, SHIFT), pictures()).scores
+    return (found.argmax(axis=1) == real_scores(data, pictures()).argmax(axis=1)).mean()
+
+
+@pytest.mark.parametrize("bias", [1e-2, 1e-6, 1e-12])
+def test_a_channel_that_is_never_used_does_not_refuse_the_network(bias):
+    """One unit that reads nothing but a unit that is always zero, and has a tiny bias: the answers are the same."""
+
+    def change(constants):
+        constants["w"][:, 0], constants["b"][0] = 0, -1  # always zero
+        constants["v"][:, 1], constants["c"][1] = 0, bias
+        constants["v"][0, 1] = 5
+
+    assert alike(dense_model(change)) > 0.9
+
+
+@pytest.mark.parametrize(("offset", "least"), [(0, 0.95), (30, 0.6), (1000, 0)])
+def test_an_offset_that_the_next_layer_takes_away_does_not_refuse_the_network(offset, least):
+    """Resolution is lost, as the page says; nothing is refused."""
+
+    def change(constants):
+        constants["b"] += np.float32(offset)
+        constants["c"] -= np.float32(offset) * constants["v"].sum(axis=0)
+
+    assert alike(dense_model(change)) >= least
+
+
+def test_a_model_that_writes_over_its_input_is_refused():
+    made = onnx.load_from_string(dense_model())
+    made.graph.node.insert(1, helper.make_node("Flatten", ["x"], ["x"]))
+    with pytest.raises(FormatError, match="one name"):
+        integer_network(made.SerializeToString(), (2, 8, 8), SCALE, SHIFT)
+
+
+def test_operators_of_old_versions_are_refused():
+    made = onnx.load_from_string(dense_model())
+    made.opset_import[0].version = 6
+    with pytest.raises(FormatError, match="of version 6"):
+        integer_network(made.SerializeToString(), (2, 8, 8), SCALE, SHIFT)
+
+
+def test_a_normalisation_that_trains_is_refused():
+    made = onnx.load_from_string(preactivation_model())
+    node = next(item for item in made.graph.node if item.op_type == "BatchNormalization")
+    node.attribute.append(helper.make_attribute("training_mode", 1))
+    with pytest.raises(FormatError, match="trains"):
+        integer_network(made.SerializeToString(), (2, 8, 8), SCALE, SHIFT)
+
+
+def test_small_products_round_alike_whatever_a_library_does(monkeypatch):
+    """Means and the scores behind them never reach the library's product, which may be compiled to fuse."""
+    first = integer_network(preactivation_model(), (2, 8, 8), SCALE, SHIFT).digest
+    product = sparse.csr_matrix._matmul_sparse
+
+    def fused(self, other):
+        found = product(self, other)
+        if self.shape[0] == 4:  # the scores
+            found.data = found.data * (1 + 2.0**-10)  # so much that it would be seen
+        return found
+
+    monkeypatch.setattr(sparse.csr_matrix, "_matmul_sparse", fused)
+    assert integer_network(preactivation_model(), (2, 8, 8), SCALE, SHIFT).digest == first
 
 
 VECTOR = Path(__file__).parents[2] / "vectors" / "v1" / "proofs"

@@ -49,9 +49,24 @@ def convolution(case):
 
 
 def written_out(term, count):
+    """The matrix of a convolution, from what a convolution is, one product after the other."""
+    picture, window = term.picture, term.window
+    outputs, per_group = term.kernel.shape[:2]
+    rows, columns = window.shape
     matrix = np.zeros((term.count, count), object)
-    for place, value, weight in term.entries():
-        matrix[place, value] += weight
+    for output, channel, down, across in np.ndindex(*term.kernel.shape):
+        seen = output // (outputs // term.groups) * per_group + channel
+        for row, column in np.ndindex(rows, columns):
+            y = row * window.strides[0] - window.pads[0] + down * window.dilations[0]
+            x = column * window.strides[1] - window.pads[1] + across * window.dilations[1]
+            if 0 <= y < picture.height and 0 <= x < picture.width:
+                place = (
+                    (y * picture.width + x) * picture.channels + seen
+                    if picture.interleaved
+                    else (seen * picture.height + y) * picture.width + x
+                )
+                weight = int(term.kernel[output, channel, down, across])
+                matrix[(output * rows + row) * columns + column, picture.start + place] += weight
     return matrix
 
 
@@ -69,7 +84,6 @@ def test_a_convolution_is_the_matrix_of_its_weights(case):
     assert np.array_equal(onto % PRIME, expected % PRIME)
     sizes = np.abs(matrix).sum(axis=1)
     assert all(size >= exact for size, exact in zip(term.sizes(), sizes, strict=True))
-    assert term.sizes()[len(sizes) // 2] >= 0
 
 
 @pytest.mark.parametrize("case", CASES)
