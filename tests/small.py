@@ -66,13 +66,15 @@ class MemoryJournal:
     def replies(self, suspect):
         return dict(self.asked.get(suspect, {}))
 
-    def record_asked(self, suspect, set_id, place):
-        assert (set_id, place) not in self.asked.setdefault(suspect, {})
-        self.asked[suspect][set_id, place] = None
+    def record_asked(self, suspect, set_id, places):
+        for place in places:
+            assert (set_id, place) not in self.asked.setdefault(suspect, {})
+            self.asked[suspect][set_id, place] = None
 
-    def record_reply(self, suspect, set_id, place, reply):
-        assert self.asked[suspect][set_id, place] is None
-        self.asked[suspect][set_id, place] = reply
+    def record_replies(self, suspect, set_id, replies):
+        for place, reply in replies.items():
+            assert self.asked[suspect][set_id, place] is None
+            self.asked[suspect][set_id, place] = reply
 
     def exposed_sets(self) -> frozenset[SetId]:
         return self._exposed

@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("httpx2")
 
 import itertools
+import os
 
 from earmark.errors import BudgetError, SuspectError
 from earmark.formats.api_record_lines_v1 import read
@@ -369,6 +370,30 @@ def test_a_window_is_journalled_before_its_first_question_leaves_and_all_of_it_c
     replies = journal.replies(suspect.identity)
     assert len(replies) == 200
     assert all(reply is not None for reply in replies.values())
+
+
+@pytest.mark.parametrize("connections", [1, 8])
+def test_what_came_back_is_on_the_disk_before_the_journal_counts_it(
+    record, journal, monkeypatch, connections
+):
+    synced = set()
+    monkeypatch.setattr(os, "fsync", lambda file: synced.add((os.fstat(file).st_ino, os.fstat(file).st_size)))
+    count_replies, windows = journal.record_replies, []
+
+    def record_replies(suspect, set_id, replies):
+        status = record._path.stat()
+        assert (status.st_ino, status.st_size) in synced, "answers are used that a loss of power would take"
+        windows.append(len(replies))
+        count_replies(suspect, set_id, replies)
+
+    monkeypatch.setattr(journal, "record_replies", record_replies)
+    with Rude(lambda *_: GOOD).served() as url:
+        terms = Terms(class_names=DIGITS, record=record, connections=connections, **QUICK)
+        suspect = open_suspect(f"{url}/x", terms=terms)
+        measure(KEY, suspect, journal, method=Method(SEQUENTIAL), set_ids=[PUBLIC.set_ids[0]])
+        suspect.close()
+    assert sum(windows) == 100
+    assert max(windows) == connections
 
 
 def test_nothing_is_used_up_by_an_ordinary_input_that_fails(record, journal):

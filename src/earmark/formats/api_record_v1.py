@@ -1,7 +1,8 @@
 """acme.api-record in use: locked, appended to and synced (docs/formats/api-record-v1.md).
 
-What is sent to a service and what comes back is written here: the request before it leaves, the answer,
-synced, before it is used.
+What is sent to a service and what comes back is written here: the request before it leaves, the answer before
+anything else, and all that came back together is synced before it is used. A killed process loses nothing
+that was written; of what only a loss of power could take, the journal holds the questions, synced before.
 """
 
 import os
@@ -100,7 +101,7 @@ class ApiRecord:
         self._dropped_bytes = 0
 
     def sent(self, purpose: str, input_digest: str | None, request_digest: str, attempt: int) -> int:
-        """Write a request down before it leaves; it is synced no later than its answer.
+        """Write a request down before it leaves.
 
         Args:
             purpose: ``question``, ``ordinary`` or ``metadata``.
@@ -116,9 +117,7 @@ class ApiRecord:
             ValueError: An argument is out of range.
         """
         fields: dict[str, Json] = {"purpose": purpose, "input": input_digest, "request": request_digest}
-        # Synced together with its answer: a killed process loses nothing that was written, and of what only a
-        # loss of power could take, the journal holds the question, synced before.
-        return self._append(lines.SENT, {**fields, "attempt": attempt}, is_synced=False)
+        return self._append(lines.SENT, {**fields, "attempt": attempt})
 
     def received(self, sent: int, received: Received) -> None:
         """Write down what came back, before it is used.
@@ -145,6 +144,21 @@ class ApiRecord:
             ValueError: There is no such request without an answer.
         """
         self._append(lines.FAILED, {"sent": sent, "milliseconds": milliseconds, "reason": reason})
+
+    def sync(self) -> None:
+        """Have everything on the disk: before what came back is used.
+
+        Raises:
+            JournalError: The record cannot be written.
+        """
+        with self._writing:
+            if self._file < 0:
+                return  # whoever wrote was told why
+            try:
+                os.fsync(self._file)
+            except OSError as error:
+                self.close()
+                raise self._unwritable(error) from error
 
     def close(self) -> None:
         """Let other processes use the record."""
@@ -174,7 +188,10 @@ class ApiRecord:
             raise JournalError(f"the record {shown(self._path)} belongs to another key")
         return contents
 
-    def _append(self, kind: str, fields: Mapping[str, Json], *, is_synced: bool = True) -> int:
+    def _unwritable(self, error: OSError) -> JournalError:
+        return JournalError(f"the record {shown(self._path)} cannot be written: {error.strerror or error}")
+
+    def _append(self, kind: str, fields: Mapping[str, Json]) -> int:
         with self._writing:
             if self._file < 0:
                 raise JournalError(f"the record {shown(self._path)} was closed")
@@ -186,12 +203,8 @@ class ApiRecord:
             try:
                 if os.write(self._file, line) != len(line):
                     raise OSError("the disk is full")
-                if is_synced:
-                    os.fsync(self._file)
             except OSError as error:
                 os.ftruncate(self._file, size_bytes)
                 self.close()  # its chain is one entry ahead of the file
-                raise JournalError(
-                    f"the record {shown(self._path)} cannot be written: {error.strerror or error}"
-                ) from error
+                raise self._unwritable(error) from error
             return self._ledger.entry_count

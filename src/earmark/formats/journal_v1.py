@@ -135,26 +135,33 @@ class Journal:
         if set_id not in self.sets_shown_to(suspect):
             self._expose(set_id, _SHOWN + suspect, questions_id(self._root, set_id), set_ids)
 
-    def record_asked(self, suspect: str, set_id: SetId, place: int) -> None:
-        """Write a question down before it is put.
+    def record_asked(self, suspect: str, set_id: SetId, places: Sequence[int]) -> None:
+        """Write questions of one set down before the first of them is put: all of them, synced once, or none.
 
         Raises:
-            JournalError: It was put to this suspect before; or the journal fails.
+            JournalError: One was put to this suspect before; or the journal fails.
         """
-        self._record({"suspect": suspect, "set": list(set_id), "place": place}, "asked")
+        self._record("asked", [{"suspect": suspect, "set": list(set_id), "place": place} for place in places])
 
-    def record_reply(self, suspect: str, set_id: SetId, place: int, reply: Reply) -> None:
-        """Write an answer down before the next question.
+    def record_replies(self, suspect: str, set_id: SetId, replies: Mapping[int, Reply]) -> None:
+        """Write answers down before the next question: all of them, synced once, or none.
+
+        Args:
+            suspect: Who gave them.
+            set_id: The questions' set.
+            replies: By the questions' places in it.
 
         Raises:
-            JournalError: The question was not put, or has an answer; or the journal fails.
-            ValueError: The answer is too long for a line.
+            JournalError: A question was not put, or has an answer; or the journal fails.
+            ValueError: An answer is too long for a line.
         """
-        output = reply.output.value if isinstance(reply.output, Miss) else reply.output
-        weights: Json = None if reply.weights is None else list(reply.weights)
-        fields: dict[str, Json] = {"suspect": suspect, "set": list(set_id), "place": place}
-        fields["output"], fields["weights"] = output, weights
-        self._record(fields, "replied")
+        entries = list[dict[str, Json]]()
+        for place, reply in replies.items():
+            output = reply.output.value if isinstance(reply.output, Miss) else reply.output
+            weights: Json = None if reply.weights is None else list(reply.weights)
+            question: dict[str, Json] = {"suspect": suspect, "set": list(set_id), "place": place}
+            entries.append({**question, "output": output, "weights": weights})
+        self._record("replied", entries)
 
     def record_method(self, suspect: str, method: Mapping[str, Json]) -> int:
         """Write down how a suspect is about to be judged, before its first question.
@@ -269,10 +276,10 @@ class Journal:
             ledger.check_order(set_id, set_ids)
             self._append(contents, ledger, kind, fields)
 
-    def _record(self, fields: Mapping[str, Json], kind: str) -> None:
+    def _record(self, kind: str, entries: Sequence[Mapping[str, Json]]) -> None:
         with self._locked():
             contents, ledger = self._load()
-            self._append(contents, ledger, kind, fields)
+            self._append(contents, ledger, kind, *entries)
 
     def _read(self) -> tuple[lines.Contents, lines.Ledger]:
         with self._locked():
@@ -331,19 +338,22 @@ class Journal:
         contents: lines.Contents,
         ledger: lines.Ledger,
         kind: str,
-        fields: Mapping[str, Json],
+        *entries: Mapping[str, Json],
     ) -> None:
-        line, entry = lines.next_line(contents, self._clock(), kind, fields)
         data = b"" if self._checked is None else self._checked[0]
         self._checked = None
-        ledger.add(entry)
+        added = b""
+        for fields in entries:
+            line, entry = lines.next_line(contents, self._clock(), kind, fields)
+            ledger.add(entry)
+            contents, added = lines.read_more(contents, line), added + line
         try:
-            _append_synced(self._path, line)
+            _append_synced(self._path, added)
         except OSError as error:
             raise JournalError(
                 f"the journal {shown(self._path)} cannot be written: {error.strerror or error}"
             ) from error
-        self._checked = (data + line, lines.read_more(contents, line), ledger)
+        self._checked = (data + added, contents, ledger)
 
 
 def _count(ledger: lines.Ledger, statistic: Json) -> int:
@@ -354,15 +364,15 @@ def _count(ledger: lines.Ledger, statistic: Json) -> int:
     )
 
 
-def _append_synced(path: Path, line: bytes) -> None:
+def _append_synced(path: Path, added: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
     try:
         size_bytes = os.fstat(descriptor).st_size
-        if size_bytes + len(line) > lines.SIZE_LIMIT_BYTES:
+        if size_bytes + len(added) > lines.SIZE_LIMIT_BYTES:
             raise JournalError("the journal is full; it would no longer be readable")
         try:
             # In one call: a process that is killed then hardly ever leaves part of a line.
-            if os.write(descriptor, line) != len(line):
+            if os.write(descriptor, added) != len(added):
                 raise OSError("the disk is full")
             os.fsync(descriptor)
         except BaseException:

@@ -29,8 +29,8 @@ class ThrowAwayJournal:
         """Return nothing: no question was put before."""
         return {}
 
-    def record_asked(self, suspect: str, set_id: SetId, place: int) -> None:
+    def record_asked(self, suspect: str, set_id: SetId, places: Sequence[int]) -> None:
         """Nothing is kept."""
 
-    def record_reply(self, suspect: str, set_id: SetId, place: int, reply: Reply) -> None:
+    def record_replies(self, suspect: str, set_id: SetId, replies: Mapping[int, Reply]) -> None:
         """Nothing is kept."""

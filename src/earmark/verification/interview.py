@@ -64,12 +64,12 @@ class Journal(Protocol):
         """Return every question that was put to a suspect; None for one whose answer never came."""
         ...
 
-    def record_asked(self, suspect: str, set_id: SetId, place: int) -> None:
-        """Write a question down before it is put."""
+    def record_asked(self, suspect: str, set_id: SetId, places: Sequence[int]) -> None:
+        """Write questions of one set down before the first of them is put."""
         ...
 
-    def record_reply(self, suspect: str, set_id: SetId, place: int, reply: Reply) -> None:
-        """Write its answer down before the next question."""
+    def record_replies(self, suspect: str, set_id: SetId, replies: Mapping[int, Reply]) -> None:
+        """Write their answers down, by the questions' places, before the next question."""
         ...
 
 
@@ -168,14 +168,13 @@ class Interview:
         journal = self._journal
         if journal is None:
             raise AssertionError("checked when this was made")
+        set_id, places = window[0].set_id, [asked.place for asked in window]
         if not self._is_opened:
-            journal.show_set(window[0].set_id, identity, self._key.set_ids)
-        for asked in window:
-            journal.record_asked(identity, asked.set_id, asked.place)
-        replies = self._ask(window, with_weights)
-        for asked, reply in zip(window, replies, strict=True):
-            journal.record_reply(identity, asked.set_id, asked.place, reply)
-            self._before[asked.set_id, asked.place] = reply
+            journal.show_set(set_id, identity, self._key.set_ids)
+        journal.record_asked(identity, set_id, places)
+        replies = dict(zip(places, self._ask(window, with_weights), strict=True))
+        journal.record_replies(identity, set_id, replies)
+        self._before.update({(set_id, place): reply for place, reply in replies.items()})
 
     def _ask(self, window: Sequence[Asked], with_weights: bool) -> list[Reply]:
         values = [asked.trigger.value for asked in window]

@@ -1,6 +1,8 @@
 import base64
+import errno
 import hashlib
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -159,6 +161,18 @@ def test_a_record_that_is_full_or_cannot_be_written_says_so(path, monkeypatch):
         with pytest.raises(JournalError, match="disk is full"):
             record.begin("api:x", {})
     assert path.read_bytes() == before
+    monkeypatch.undo()
+    with ApiRecord(path, ROOT, clock) as record:
+        monkeypatch.setattr("os.fsync", lambda file: failing())
+        with pytest.raises(JournalError, match="Input/output error"):
+            record.sync()
+        with pytest.raises(JournalError, match="closed"):
+            record.begin("api:x", {})
+        record.sync()  # nothing more is written that could be
+
+
+def failing():
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 @pytest.mark.parametrize(

@@ -55,9 +55,9 @@ def test_a_journal_says_what_was_tried_and_shown(tmp_path):
     journal.expose(sets[0], "a holder", "0" * 12, sets)
     journal.record_answers("0" * 12, "00" * 32)
     journal.record_opened(sets[0], "the court", sets)
-    journal.record_asked("api", sets[1], 3)
-    journal.record_reply("api", sets[1], 3, Reply(4))
-    journal.record_asked("api", sets[1], 0)
+    journal.record_asked("api", sets[1], [3])
+    journal.record_replies("api", sets[1], {3: Reply(4)})
+    journal.record_asked("api", sets[1], [0])
     facts = describe(path.read_bytes())
     assert len(dict(facts)) == len(facts), "every fact has a name of its own"
     found = dict(facts)

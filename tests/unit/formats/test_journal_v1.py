@@ -432,12 +432,12 @@ def replied(place=0, output=3, weights=None, suspect="api"):
 
 
 def test_questions_and_answers_are_read_back(path, journal):
-    journal.record_asked("api", FIRST, 5)
+    journal.record_asked("api", FIRST, [5])
     assert journal.replies("api") == {(FIRST, 5): None}
-    journal.record_reply("api", FIRST, 5, Reply(7, (1 << 31, 1 << 30)))
-    journal.record_asked("api", FIRST, 2)
-    journal.record_reply("api", FIRST, 2, Reply(Miss.REFUSED))
-    journal.record_asked("api", SECOND, 2)
+    journal.record_replies("api", FIRST, {5: Reply(7, (1 << 31, 1 << 30))})
+    journal.record_asked("api", FIRST, [2])
+    journal.record_replies("api", FIRST, {2: Reply(Miss.REFUSED)})
+    journal.record_asked("api", SECOND, [2])
     expected = {(FIRST, 5): Reply(7, (1 << 31, 1 << 30)), (FIRST, 2): Reply(Miss.REFUSED), (SECOND, 2): None}
     assert journal.replies("api") == expected
     assert Journal(path, ROOT).replies("api") == expected
@@ -446,16 +446,33 @@ def test_questions_and_answers_are_read_back(path, journal):
 
 def test_a_question_is_put_once_and_answered_once(journal):
     with pytest.raises(JournalError, match="never put"):
-        journal.record_reply("api", FIRST, 0, Reply(1))
-    journal.record_asked("api", FIRST, 0)
+        journal.record_replies("api", FIRST, {0: Reply(1)})
+    journal.record_asked("api", FIRST, [0])
     with pytest.raises(JournalError, match="was put before"):
-        journal.record_asked("api", FIRST, 0)
-    journal.record_reply("api", FIRST, 0, Reply(1))
+        journal.record_asked("api", FIRST, [0])
+    journal.record_replies("api", FIRST, {0: Reply(1)})
     for reply in (Reply(1), Reply(2), Reply(Miss.ERROR)):
         with pytest.raises(JournalError, match="the first answers count"):
-            journal.record_reply("api", FIRST, 0, reply)
-    journal.record_asked("another", FIRST, 0)
+            journal.record_replies("api", FIRST, {0: reply})
+    journal.record_asked("another", FIRST, [0])
     assert journal.replies("api") == {(FIRST, 0): Reply(1)}
+
+
+def test_a_window_is_written_whole_and_synced_once_or_not_at_all(path, journal, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    journal.record_asked("api", FIRST, [4, 0, 2])
+    assert len(synced) == 1
+    before = path.read_bytes()
+    with pytest.raises(JournalError, match="was put before"):
+        journal.record_asked("api", FIRST, [1, 2, 3])
+    with pytest.raises(JournalError, match="never put"):
+        journal.record_replies("api", FIRST, {0: Reply(1), 1: Reply(2)})
+    assert path.read_bytes() == before
+    journal.record_replies("api", FIRST, {0: Reply(1), 2: Reply(Miss.ERROR)})
+    assert synced == [len(before), path.stat().st_size]
+    expected = {(FIRST, 4): None, (FIRST, 0): Reply(1), (FIRST, 2): Reply(Miss.ERROR)}
+    assert journal.replies("api") == Journal(path, ROOT).replies("api") == expected
 
 
 def test_a_set_is_shown_to_one_suspect_only(journal):
@@ -506,13 +523,13 @@ def test_a_journal_whose_questions_break_a_rule_is_refused(path, entries, messag
 
 def test_lines_of_other_processes_are_seen_and_changed_ones_refused(path, journal):
     other = Journal(path, ROOT, lambda: NOON)
-    journal.record_asked("api", FIRST, 0)
-    other.record_asked("api", FIRST, 1)
-    journal.record_reply("api", FIRST, 0, Reply(4))
+    journal.record_asked("api", FIRST, [0])
+    other.record_asked("api", FIRST, [1])
+    journal.record_replies("api", FIRST, {0: Reply(4)})
     assert set(other.replies("api")) == {(FIRST, 0), (FIRST, 1)}
     path.write_bytes(path.read_bytes().replace(b'"place":1', b'"place":9'))
     with pytest.raises(JournalError, match="the chain is broken"):
-        journal.record_asked("api", FIRST, 2)
+        journal.record_asked("api", FIRST, [2])
 
 
 def test_a_last_line_that_was_cut_off_is_named(path, journal):

@@ -91,6 +91,10 @@ class Asker:
                 "answered is kept; run the same command with a larger budget to go on"
             )
 
+    def sync(self) -> None:
+        """Have the record on the disk: to be called before what ``ask`` returned is used."""
+        self._record.sync()
+
     async def ask(self, request: Request, purpose: str, input_digest: str | None) -> Response | Silence:
         """Put one question: once, or again as long as nothing comes back.
 

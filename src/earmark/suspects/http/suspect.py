@@ -130,6 +130,7 @@ class HttpSuspect(AnswersFromScores):
         finally:
             for _, future in waiting:
                 future.cancel()
+            self._asker.sync()  # once for all: nobody has the last of them before
 
     async def _one(self, pixels: Any, purpose: str) -> Read:
         async with self._places:
@@ -262,6 +263,7 @@ def _suspect(service: Service, transport: Transport, terms: Terms, credentials: 
 def _metadata(name: str, request: Request, asker: Asker, transport: Transport) -> Any:
     asker.check_budget(1)
     found = document(transport.submit(asker.ask(request, METADATA, None)).result())
+    asker.sync()
     if not isinstance(found, Document):
         raise SuspectError(f"{name} does not say what it reads: {found.reason}")
     return found.value

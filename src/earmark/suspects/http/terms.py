@@ -58,6 +58,10 @@ class Record(Protocol):
         """Write down that nothing came back."""
         ...
 
+    def sync(self) -> None:
+        """Have everything on the disk: before what came back is used."""
+        ...
+
 
 class MemoryRecord:
     """Counts and forgets: for suspects that are opened without a key, and so without a place for a record."""
@@ -86,6 +90,9 @@ class MemoryRecord:
         """Do nothing."""
 
     def failed(self, sent: int, reason: str, milliseconds: int) -> None:
+        """Do nothing."""
+
+    def sync(self) -> None:
         """Do nothing."""
 
 
