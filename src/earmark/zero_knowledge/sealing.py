@@ -215,12 +215,17 @@ def seal(
 
 
 def expected_bytes(layout: Layout) -> int:
-    """Return about how much memory a proof takes: kept polynomials, two parts at work, every input's sums."""
+    """Return about how much memory a proof takes.
+
+    Kept polynomials, two parts at work, every input's sums, and the rows of all classes with their public
+    vectors.
+    """
     matrices = 4 * (layout.first_rows + layout.second_rows) * layout.degree_bound
     kept = matrices if matrices <= _KEPT_BYTES else 2 * PART_BYTES
     statement = layout.statement
     sums = 4 * statement.input_count * (statement.network.value_count - statement.network.input_size)
-    return _BYTES_AT_LEAST + kept + 4 * min(matrices // 2, PART_BYTES) + sums
+    of_classes = 32 * (layout.counts_start - layout.bits_start) * layout.degree_bound
+    return _BYTES_AT_LEAST + kept + 4 * min(matrices // 2, PART_BYTES) + sums + of_classes
 
 
 def _committed(

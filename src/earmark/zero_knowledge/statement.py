@@ -245,7 +245,8 @@ class Layout:
                     (first, last),
                 )
             )
-        step = max(1, most_rows // (1 + EXTENSION_DEGREE))
+        # With each row go five of inverses and, in the linear combination, a public vector: five, held twice.
+        step = max(1, most_rows // (1 + 3 * EXTENSION_DEGREE))
         for row in range(self.bits_start, self.first_rows, step):
             last_row = min(row + step, self.first_rows)
             limbs = [min(max(end, self.limbs_start), self.counts_start) for end in (row, last_row)]
