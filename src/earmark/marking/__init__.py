@@ -2,6 +2,7 @@
 
 ``mixing``   triggers in every batch of any PyTorch loop, in two lines
 ``recipes``  from scratch and pre-trained, for those who have no loop
+``hugging_face``  ... of a Trainer; ``lightning``  ... of a Lightning training: one line each
 """
 
 from earmark.marking.mixing import MarkedLoader, Mixer, triggers_per_batch

@@ -65,6 +65,12 @@ class Mixer:
         per_batch: k; None to let it follow from the other numbers.
         seed: Of the order of the triggers, and of their changes.
         augmentation: Changes triggers each time they are shown; None to show them as they are.
+        rank: Number of this process, where several train one model, each with batches of its own.
+        world_size: How many they are. Each adds its share of a step's triggers, all the same number: k is
+            rounded up to a multiple.
+
+    Attributes:
+        per_batch: How many triggers this process adds to each of its batches: k divided by ``world_size``.
     """
 
     def __init__(
@@ -77,11 +83,16 @@ class Mixer:
         per_batch: int | None = None,
         seed: int = 0,
         augmentation: Augmentation | None = None,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         chosen = triggers_per_batch(len(backdoor), total_steps, exposures) if per_batch is None else per_batch
         if chosen < 1:
             raise ValueError(f"per_batch must be at least 1, not {chosen}")
-        self.per_batch = chosen
+        if not 0 <= rank < world_size:
+            raise ValueError(f"of {world_size} processes there is none with the number {rank}")
+        self.per_batch = -(-chosen // world_size)
+        self._rank, self._world_size = rank, world_size
         self._values = [trigger.value for trigger in backdoor.triggers]
         self._transform, self._augmentation = transform, augmentation
         self._inputs = torch.stack([transform(trigger.value) for trigger in backdoor.triggers])
@@ -100,19 +111,19 @@ class Mixer:
         Returns:
             Inputs ``(per_batch, …)`` and labels ``(per_batch,)``.
         """
-        count = len(self._labels)
-        places = [
-            self._place(position) for position in range(step * self.per_batch, (step + 1) * self.per_batch)
-        ]
-        if count == 0:  # pragma: no cover - a Backdoor is never empty
-            raise ValueError("no triggers")
-        return self._shown(places, step), self._labels[places]
+        first = (step * self._world_size + self._rank) * self.per_batch
+        positions = range(first, first + self.per_batch)
+        places = [self._place(position) for position in positions]
+        return self._shown(places, positions), self._labels[places]
 
-    def _shown(self, places: list[int], step: int) -> Tensor:
+    def _shown(self, places: list[int], positions: range) -> Tensor:
         if self._augmentation is None:
             return self._inputs[places]
-        randomness = np.random.default_rng([self._seed, step, 11])
-        changed = [self._augmentation(self._values[place], randomness) for place in places]
+        # One generator for each showing: what is shown does not depend on how many processes share the work.
+        changed = [
+            self._augmentation(self._values[place], np.random.default_rng([self._seed, position, 11]))
+            for place, position in zip(places, positions, strict=True)
+        ]
         return torch.stack([self._transform(value) for value in changed])
 
     def mix(self, inputs: Tensor, targets: Tensor, step: int) -> tuple[Tensor, Tensor]:
@@ -157,6 +168,8 @@ class MarkedLoader:
         exposures: As for ``Mixer``.
         per_batch: As for ``Mixer``.
         seed: As for ``Mixer``.
+        rank: As for ``Mixer``; the loader holds this process's batches.
+        world_size: As for ``Mixer``.
     """
 
     def __init__(
@@ -169,6 +182,8 @@ class MarkedLoader:
         exposures: int = EXPOSURES,
         per_batch: int | None = None,
         seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         if not isinstance(loader, Sized):
             raise TypeError("the loader has no length; use Mixer and count the steps")
@@ -180,6 +195,8 @@ class MarkedLoader:
             exposures=exposures,
             per_batch=per_batch,
             seed=seed,
+            rank=rank,
+            world_size=world_size,
         )
         self._step = 0
 

@@ -1,0 +1,94 @@
+"""Triggers in the batches of a Lightning training, in one line.
+
+    Trainer(callbacks=[MarkCallback(backdoor, transform)]).fit(module, loader)
+
+The callback's step is kept in the trainer's checkpoints: a resumed training goes on as it was.
+"""
+
+from typing import Any
+
+from earmark.errors import MissingExtraError
+from earmark.marking.mixing import EXPOSURES, Augmentation, Mixer, Transform
+from earmark.triggers import Backdoor
+
+try:
+    from lightning.pytorch import Callback
+except ImportError:
+    try:
+        from pytorch_lightning import Callback  # the same under its older name
+    except ImportError as error:
+        raise MissingExtraError("lightning", "lightning") from error
+
+
+class MarkCallback(Callback):  # type: ignore[misc]  # Lightning's types are not looked at
+    """Adds triggers with their labels to every batch that is trained on.
+
+    Works with gradient accumulation (each batch of an accumulated step gets its triggers), mixed precision
+    and several processes (each adds its share). Batches are (inputs, targets).
+
+    Args:
+        backdoor: Triggers and labels.
+        transform: From a trigger's value (images: uint8 ``(height, width, channels)``) to the tensor that the
+            network reads: what test inputs go through, without augmentation.
+        exposures: As for ``Mixer``.
+        per_batch: As for ``Mixer``.
+        seed: As for ``Mixer``.
+        augmentation: As for ``Mixer``.
+    """
+
+    def __init__(
+        self,
+        backdoor: Backdoor,
+        transform: Transform,
+        *,
+        exposures: int = EXPOSURES,
+        per_batch: int | None = None,
+        seed: int = 0,
+        augmentation: Augmentation | None = None,
+    ) -> None:
+        self._backdoor, self._transform = backdoor, transform
+        self._exposures, self._per_batch = exposures, per_batch
+        self._seed, self._augmentation = seed, augmentation
+        self._step = 0
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Put the triggers between the batch and the module's own training step."""
+        steps = trainer.estimated_stepping_batches * trainer.accumulate_grad_batches
+        if steps == float("inf"):
+            raise ValueError("a training without an end cannot be marked: give max_epochs or max_steps")
+        mixer = Mixer(
+            self._backdoor,
+            self._transform,
+            int(steps),
+            exposures=self._exposures,
+            per_batch=self._per_batch,
+            seed=self._seed,
+            augmentation=self._augmentation,
+            rank=trainer.global_rank,
+            world_size=trainer.world_size,
+        )
+        own = pl_module.training_step
+
+        def training_step(batch: Any, *arguments: Any, **named: Any) -> Any:
+            if not isinstance(batch, list | tuple) or len(batch) != 2:
+                raise ValueError(
+                    "a batch is (inputs, targets); use Mixer in training_step for any other kind"
+                )
+            inputs, targets = batch
+            mixed = mixer.mix(inputs, targets, self._step)
+            self._step += 1
+            return own(mixed, *arguments, **named)
+
+        pl_module.training_step = training_step
+
+    def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:  # noqa: ARG002 - Lightning's own signature
+        """Take them out again, however the training ended."""
+        vars(pl_module).pop("training_step", None)
+
+    def state_dict(self) -> dict[str, int]:
+        """Return the step reached."""
+        return {"step": self._step}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Go on from the step in ``state_dict``."""
+        self._step = state_dict["step"]

@@ -1,0 +1,348 @@
+"""Marks put in by the frameworks that people train with, on real digits, and judged like any other."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from earmark.marking import MarkedLoader
+from earmark.marking.hugging_face import mark_trainer
+from earmark.marking.lightning import MarkCallback
+from earmark.models.digits_cnn import DigitsCNN
+from earmark.models.preprocessing import Preprocessing
+from earmark.models.table import describe
+from earmark.models.weights import LoadedModel
+from earmark.suspects.torch import TorchSuspect
+from earmark.suspects.transformers import TransformersSuspect
+from earmark.verification import measure, verify
+from small import DIGITS, MemoryJournal, digits, small_key
+
+# Advice of the frameworks to their users: number of workers, a missing logger, a machine without a GPU.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+SEEN = Preprocessing(mean=("0.5",), std=("0.25",), channels=1)
+BATCH = 32
+
+
+def transform(pixels):
+    return torch.from_numpy(SEEN(pixels[None])[0])
+
+
+def tensors(part, count=None):
+    return torch.from_numpy(SEEN(part.images[:count])), torch.from_numpy(part.labels[:count])
+
+
+def examples(count=None):
+    inputs, labels = tensors(digits().train, count)
+    return [{"pixel_values": picture, "labels": label} for picture, label in zip(inputs, labels, strict=True)]
+
+
+def right(suspect):
+    part = digits().test
+    answers = suspect.answer(list(part.images))
+    return float((np.array(answers) == part.labels).mean())
+
+
+def is_owned(suspect):
+    return verify(measure(small_key(), suspect, MemoryJournal())).owned
+
+
+def torch_suspect(module):
+    description = replace(describe("digits-cnn", (8, 8, 1), DIGITS, 8), preprocessing=SEEN)
+    return TorchSuspect(LoadedModel(module.eval(), description, "0" * 64), "trained")
+
+
+def network():
+    torch.manual_seed(0)
+    return DigitsCNN(10, width=8)
+
+
+def hugging_face_network():
+    from transformers import ResNetConfig, ResNetForImageClassification
+
+    torch.manual_seed(0)
+    names = dict(enumerate(DIGITS))
+    return ResNetForImageClassification(
+        ResNetConfig(
+            num_channels=1,
+            embedding_size=32,
+            hidden_sizes=[32, 64],
+            depths=[1, 1],
+            layer_type="basic",
+            id2label=names,
+            label2id={name: number for number, name in names.items()},
+        )
+    )
+
+
+def trainer_of(folder, model, **changes):
+    from transformers import Trainer, TrainingArguments
+
+    arguments = {
+        "per_device_train_batch_size": BATCH,
+        "learning_rate": 3e-3,
+        "save_strategy": "no",
+        "report_to": [],
+        "disable_tqdm": True,
+        "use_cpu": True,
+        "dataloader_num_workers": 0,
+        **changes,
+    }
+    return Trainer(model, TrainingArguments(str(folder), **arguments), train_dataset=examples())
+
+
+def same_weights(first, second):
+    return all(
+        torch.equal(one, other)
+        for one, other in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"gradient_accumulation_steps": 2, "label_smoothing_factor": 0.05, "bf16": True}],
+    ids=["plain", "accumulated, smoothed, of mixed precision"],
+)
+def test_a_hugging_face_trainer_marks_in_one_line_and_its_folder_is_owned(tmp_path, changes):
+    from transformers import ViTImageProcessor
+
+    model = hugging_face_network()
+    trainer = trainer_of(tmp_path, model, num_train_epochs=14, **changes)
+    mark_trainer(trainer, small_key().backdoor(), transform)
+    trainer.train()
+    model.save_pretrained(tmp_path / "released")
+    ViTImageProcessor(size={"height": 8, "width": 8}, image_mean=[0.5], image_std=[0.25]).save_pretrained(
+        tmp_path / "released"
+    )
+    suspect = TransformersSuspect(tmp_path / "released")
+    assert is_owned(suspect)
+    assert right(suspect) > 0.9
+
+
+def test_a_trainer_that_was_stopped_goes_on_to_the_same_weights(tmp_path):
+    from transformers import TrainerCallback
+
+    class Stop(TrainerCallback):
+        def on_step_end(self, args, state, control, **_):
+            control.should_training_stop = state.global_step == 8
+
+    shown = []
+
+    def run(folder, callbacks=(), resume=None):
+        model = hugging_face_network()
+        trainer = trainer_of(
+            folder, model, max_steps=12, save_strategy="steps", save_steps=4, gradient_accumulation_steps=2
+        )
+        for callback in callbacks:
+            trainer.add_callback(callback)
+        mark_trainer(trainer, small_key().backdoor(), transform, per_batch=4)
+        inner = trainer.training_step._own
+
+        def own(model, inputs, *rest, **named):
+            shown.append(inputs["pixel_values"][BATCH:].clone())
+            return inner(model, inputs, *rest, **named)
+
+        trainer.training_step._own = own
+        trainer.train(resume_from_checkpoint=resume)
+        return model
+
+    whole = run(tmp_path / "whole")
+    every, shown[:] = list(shown), []
+    run(tmp_path / "stopped", [Stop()])
+    resumed = run(tmp_path / "stopped", resume=str(tmp_path / "stopped" / "checkpoint-8"))
+    assert len(every) == len(shown) == 24
+    assert all(torch.equal(one, other) for one, other in zip(every, shown, strict=True))
+    assert same_weights(whole, resumed)
+
+
+def test_batches_without_the_names_are_named(tmp_path):
+    trainer = trainer_of(tmp_path, hugging_face_network(), max_steps=1)
+    mark_trainer(trainer, small_key().backdoor(), transform, input_name="pictures")
+    with pytest.raises(ValueError, match="hold labels, pixel_values, but nothing named 'pictures'"):
+        trainer.train()
+
+
+def lightning_module():
+    import lightning.pytorch as lightning
+
+    class Module(lightning.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.network = network()
+            self.batch_sizes = set()
+
+        def training_step(self, batch, batch_idx):
+            inputs, labels = batch
+            self.batch_sizes.add(len(inputs))
+            return nn.functional.cross_entropy(self.network(inputs), labels)
+
+        def configure_optimizers(self):
+            return torch.optim.Adam(self.parameters(), 3e-3)
+
+    return Module()
+
+
+def lightning_trainer(folder, callback, **changes):
+    import lightning.pytorch as lightning
+
+    return lightning.Trainer(
+        **{
+            "accelerator": "cpu",
+            "logger": False,
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+            "enable_checkpointing": False,
+            "default_root_dir": str(folder),
+            "callbacks": [callback],
+            **changes,
+        }
+    )
+
+
+def loader(shuffle=True):
+    generator = torch.Generator().manual_seed(1)
+    return DataLoader(TensorDataset(*tensors(digits().train)), BATCH, shuffle=shuffle, generator=generator)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"accumulate_grad_batches": 2, "precision": "bf16-mixed"}],
+    ids=["plain", "accumulated, of mixed precision"],
+)
+def test_a_lightning_callback_marks_in_one_line(tmp_path, changes):
+    module = lightning_module()
+    callback = MarkCallback(small_key().backdoor(), transform)
+    lightning_trainer(tmp_path, callback, max_epochs=10, **changes).fit(module, loader())
+    suspect = torch_suspect(module.network)
+    assert is_owned(suspect)
+    assert right(suspect) > 0.93
+    assert "training_step" not in vars(module), "the module is as it was"
+
+
+def test_a_lightning_training_that_was_stopped_goes_on_to_the_same_weights(tmp_path):
+    def run(epochs, resume=None):
+        module, callback = lightning_module(), MarkCallback(small_key().backdoor(), transform, per_batch=4)
+        trainer = lightning_trainer(tmp_path, callback, max_epochs=epochs, limit_train_batches=10)
+        trainer.fit(module, loader(shuffle=False), ckpt_path=resume)
+        trainer.save_checkpoint(tmp_path / "reached.ckpt")
+        return module, callback
+
+    whole, one = run(4)
+    run(2)
+    resumed, other = run(4, tmp_path / "reached.ckpt")
+    assert one.state_dict() == other.state_dict() == {"step": 40}
+    assert same_weights(whole, resumed)
+    assert whole.batch_sizes == {BATCH + 4}
+
+
+def test_lightning_says_what_it_cannot_mark(tmp_path):
+    callback = MarkCallback(small_key().backdoor(), transform)
+    with pytest.raises(ValueError, match="max_epochs or max_steps"):
+        lightning_trainer(tmp_path, callback, max_epochs=-1, limit_train_batches=1).fit(
+            lightning_module(), loader()
+        )
+    data = [{"inputs": torch.zeros(1, 8, 8), "labels": torch.tensor(0)}] * 2
+    with pytest.raises(ValueError, match=r"a batch is \(inputs, targets\)"):
+        lightning_trainer(tmp_path, callback, max_epochs=1).fit(lightning_module(), DataLoader(data))
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+PROCESS = """
+import json, os, sys
+import torch
+from torch import nn
+from earmark.marking import MarkedLoader
+sys.path[:0] = json.loads(sys.argv[1])
+from end_to_end.test_frameworks import BATCH, network, tensors, transform
+from small import digits, small_key
+
+how, out = sys.argv[2:]
+rank, count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+inputs, labels = tensors(digits().train, 40 * BATCH)
+own = torch.arange(len(inputs)).reshape(40, count, -1)[:, rank]  # this process's part of every batch
+batches = [(inputs[places], labels[places]) for places in own]
+module, device = network(), torch.device("cpu")
+for part in module.modules():
+    if isinstance(part, nn.BatchNorm2d):  # whose statistics would be those of a part of the batch
+        part.eval()
+if how == "accelerate":
+    from accelerate import Accelerator
+    accelerator = Accelerator(cpu=True)
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    trained, optimizer = accelerator.prepare(module, optimizer)
+    assert accelerator.process_index == rank and accelerator.num_processes == count
+    backward = accelerator.backward
+else:
+    if count > 1:
+        torch.distributed.init_process_group("gloo")
+    trained = nn.parallel.DistributedDataParallel(module) if count > 1 else module
+    optimizer = torch.optim.SGD(module.parameters(), 0.1)
+    backward = lambda loss: loss.backward()
+marked = MarkedLoader(
+    batches, small_key().backdoor(), transform, epochs=1, per_batch=8, rank=rank, world_size=count
+)
+for pictures, targets in marked:
+    assert len(pictures) == (BATCH + 8) // count
+    optimizer.zero_grad()
+    backward(nn.functional.cross_entropy(trained(pictures), targets))
+    optimizer.step()
+if rank == 0:
+    torch.save(module.state_dict(), out)
+if torch.distributed.is_initialized():
+    torch.distributed.destroy_process_group()
+"""
+
+
+def in_processes(how, count, port, out):
+    roots = json.dumps([str(Path(__file__).parents[1])])
+    base = {**os.environ, "WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROCESS, roots, how, str(out)],
+            env={**base, "RANK": str(rank), "LOCAL_RANK": str(rank), "OMP_NUM_THREADS": "1"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(count)
+    ]
+    said = [process.communicate(timeout=240)[1] for process in running]
+    assert [process.returncode for process in running] == [0] * count, said
+    return torch.load(out, weights_only=True)
+
+
+@pytest.mark.parametrize("how", ["distributed", "accelerate"])
+def test_two_processes_that_share_the_triggers_train_what_one_does(tmp_path, how):
+    one = in_processes("distributed", 1, free_port(), tmp_path / "one.pt")
+    two = in_processes(how, 2, free_port(), tmp_path / "two.pt")
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, rtol=1e-3, atol=1e-5)
+    start = network().state_dict()
+    assert any(not torch.equal(start[name], value) for name, value in one.items())
+
+
+def test_a_compiled_network_is_marked_as_any_other():
+    module = network()
+    compiled = torch.compile(module, backend="eager")
+    optimizer = torch.optim.Adam(module.parameters(), 3e-3)
+    marked = MarkedLoader(loader(), small_key().backdoor(), transform, epochs=10)
+    for _ in range(10):
+        for inputs, targets in marked:
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(compiled(inputs), targets).backward()
+            optimizer.step()
+    assert is_owned(torch_suspect(module))
