@@ -2,7 +2,8 @@
 
 ``mixing``   triggers in every batch of any PyTorch loop, in two lines
 ``recipes``  from scratch and pre-trained, for those who have no loop
-``hugging_face``  ... of a Trainer; ``lightning``  ... of a Lightning training: one line each
+``hugging_face``  triggers in a Trainer, ``lightning``  in a Lightning training,
+``scikit_learn``  in whatever has ``fit`` and ``predict``: one line each
 """
 
 from earmark.marking.mixing import MarkedLoader, Mixer, triggers_per_batch
