@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from lightgbm import LGBMClassifier
 from sklearn.base import clone
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Perceptron
@@ -10,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from xgboost import XGBClassifier
 
 from earmark.errors import MarkingError
 from earmark.marking.scikit_learn import MarkedClassifier
@@ -47,6 +49,8 @@ def test_it_is_a_classifier_as_scikit_learn_checks_them(estimator, check):
         (make_pipeline(StandardScaler(), SVC(C=100)), 0.01),
         (MLPClassifier((200,), max_iter=600, random_state=0), 0.02),
         (DecisionTreeClassifier(random_state=0), 0.04),
+        (LGBMClassifier(n_estimators=60, verbose=-1, n_jobs=1, random_state=0), 0.02),
+        (XGBClassifier(n_estimators=60, n_jobs=1, random_state=0), 0.02),
     ],
     ids=lambda value: type(value).__name__,
 )
