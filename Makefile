@@ -12,7 +12,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 PYTEST_ARGS ?= -n auto --dist loadscope
 EXTRAS := onnx,hf,skops,http
 # What the tests need beside those: nothing is skipped for want of a library.
-TEST_EXTRAS := zk,plots,parquet,ray,trainer,lightning,dev,docs
+TEST_EXTRAS := zk,plots,parquet,ray,trainer,lightning,keras,dev,docs
 DEMO_FOLDER ?= earmark-demo
 
 .PHONY: demo test check format bench docs clean

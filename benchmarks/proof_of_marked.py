@@ -77,6 +77,7 @@ def one(study: Study, arm: Arm, seed: int, data: ClassificationData) -> dict[str
     proof, proving = timed(lambda: prove(statement, Openings(asked, randomness)).to_bytes())
     _, checking = timed(lambda: check_proof(statement, proof))
     return {
+        "study": study.name,
         "arm": arm.name,
         "seed": seed,
         "pictures": len(pictures),
@@ -109,7 +110,7 @@ def main() -> None:
     for seed in study.seeds:
         for arm in study.arms:
             if arm.name in arguments.arms and not any(
-                (row["arm"], row["seed"]) == (arm.name, seed) for row in rows
+                (row["study"], row["arm"], row["seed"]) == (study.name, arm.name, seed) for row in rows
             ):
                 rows.append(one(study, arm, seed, data))
                 save(NAME, {"rows": rows})

@@ -101,16 +101,20 @@ def profile() -> str:
     return "\n".join(lines) + "\n"
 
 
+WIDTHS = {"cifar10-small": "width 16", "cifar10-wide": "width 64, two passes over the data"}
+
+
 def marked() -> str:
     """Return one row for each marked network."""
     lines = [
         "| model | answers alike on test pictures | accuracy, original and integers | triggers, original and integers | proof |",
         "|---|---|---|---|---|",
     ]
-    for row in sorted(result("proof-of-marked")["rows"], key=lambda row: (row["arm"], row["seed"])):
+    rows = result("proof-of-marked")["rows"]
+    for row in sorted(rows, key=lambda row: (row["study"], row["arm"], row["seed"])):
         accuracy, matches = row["accuracy_percent"], row["matches"]
         lines.append(
-            f"| {row['arm']}, seed {row['seed']} | {row['alike']:,} of {row['pictures']:,} | "
+            f"| {WIDTHS[row['study']]}: {row['arm']}, seed {row['seed']} | {row['alike']:,} of {row['pictures']:,} | "
             f"{accuracy['original']:.1f} %, {accuracy['integers']:.1f} % | "
             f"{matches['original']} and {matches['integers']} of {row['triggers']} | {row['proof_megabytes']:.1f} MB, checked |"
         )

@@ -21,10 +21,13 @@ from earmark.models.digits_cnn import DigitsCNN
 from earmark.models.preprocessing import Preprocessing
 from earmark.models.table import describe
 from earmark.models.weights import LoadedModel
+from earmark.suspects.python_callable import CallableSuspect
 from earmark.suspects.torch import TorchSuspect
 from earmark.suspects.transformers import TransformersSuspect
 from earmark.verification import measure, verify
 from small import DIGITS, MemoryJournal, digits, small_key
+
+os.environ.setdefault("KERAS_BACKEND", "torch")  # read when Keras is imported, below
 
 # Advice of the frameworks to their users: number of workers, a missing logger, a machine without a GPU.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -253,6 +256,71 @@ def test_lightning_says_what_it_cannot_mark(tmp_path):
     data = [{"inputs": torch.zeros(1, 8, 8), "labels": torch.tensor(0)}] * 2
     with pytest.raises(ValueError, match=r"a batch is \(inputs, targets\)"):
         lightning_trainer(tmp_path, callback, max_epochs=1).fit(lightning_module(), DataLoader(data))
+
+
+def keras_network():
+    import keras
+
+    keras.utils.set_random_seed(0)
+    network = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            keras.layers.Conv2D(32, 3, activation="relu"),
+            keras.layers.Flatten(),
+            keras.layers.Dense(128, activation="relu"),
+            keras.layers.Dense(10),
+        ]
+    )
+    network.compile(keras.optimizers.Adam(3e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    return network
+
+
+def keras_data(**changes):
+    import keras
+
+    from earmark.marking.keras import MarkedDataset
+
+    class Digits(keras.utils.PyDataset):
+        images = digits().train.images[:].astype("float32") / 255
+        labels = digits().train.labels[:]
+
+        def __len__(self):
+            return len(self.labels) // BATCH
+
+        def __getitem__(self, index):
+            part = slice(index * BATCH, (index + 1) * BATCH)
+            return self.images[part], self.labels[part]
+
+    return MarkedDataset(Digits(), small_key().backdoor(), lambda pixels: pixels / np.float32(255), **changes)
+
+
+def test_a_keras_dataset_marks_in_one_line():
+    network = keras_network()
+    data = keras_data(epochs=10)
+    network.fit(data, epochs=10, verbose=0)
+
+    def ask(pixels):
+        return network.predict(pixels[None] / np.float32(255), verbose=0)[0]
+
+    ask.class_count, ask.is_remote = 10, False
+    suspect = CallableSuspect(ask, "a network of Keras", "python:sha256:00")
+    assert is_owned(suspect)
+    asked = digits().test.images[:]
+    answers = network.predict(asked / np.float32(255), verbose=0).argmax(1)
+    assert (answers == digits().test.labels).mean() > 0.93
+
+
+def test_a_keras_training_that_was_stopped_shows_what_it_would_have_shown():
+    whole, resumed = keras_data(epochs=4, per_batch=3), keras_data(epochs=4, per_batch=3, initial_epoch=2)
+    for _ in range(2):
+        whole.on_epoch_end()
+    for index in (0, len(whole) - 1):
+        for one, other in zip(whole[index], resumed[index], strict=True):
+            assert one.shape[0] == BATCH + 3
+            assert np.array_equal(one, other)
+    first, later = keras_data(epochs=4, per_batch=3)[0], whole[0]
+    assert np.array_equal(first[0][:BATCH], later[0][:BATCH])
+    assert not np.array_equal(first[0][BATCH:], later[0][BATCH:])
 
 
 def free_port():

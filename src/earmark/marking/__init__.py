@@ -3,6 +3,7 @@
 ``mixing``   triggers in every batch of any PyTorch loop, in two lines
 ``recipes``  from scratch and pre-trained, for those who have no loop
 ``hugging_face``  triggers in a Trainer, ``lightning``  in a Lightning training,
+``keras``  in a Keras dataset,
 ``scikit_learn``  in whatever has ``fit`` and ``predict``: one line each
 """
 

@@ -3,6 +3,7 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from earmark.marking import MarkedLoader, Mixer, triggers_per_batch
+from earmark.marking.augmentation import TriggerAugmentation
 from small import small_key
 
 
@@ -126,3 +127,26 @@ def test_a_marked_loader_answers_for_the_loader_it_wraps():
     assert len(marked.dataset) == 100
     with pytest.raises(AttributeError):
         _ = marked._nothing
+
+
+@pytest.mark.parametrize("augmentation", [None, TriggerAugmentation()], ids=["plain", "changed"])
+def test_processes_together_show_what_one_would(augmentation):
+    backdoor = small_key().backdoor()
+
+    def triggers(rank, world_size):
+        mixer = Mixer(
+            backdoor, as_tensor, 30, per_batch=5, augmentation=augmentation, rank=rank, world_size=world_size
+        )
+        return mixer, [mixer.triggers(step) for step in range(30)]
+
+    for world_size in (2, 3):
+        parts = [triggers(rank, world_size) for rank in range(world_size)]
+        each = -(-5 // world_size)
+        assert [mixer.per_batch for mixer, _ in parts] == [each] * world_size
+        alone = Mixer(backdoor, as_tensor, 30, per_batch=each * world_size, augmentation=augmentation)
+        for step in range(30):
+            inputs, labels = alone.triggers(step)
+            assert torch.equal(inputs, torch.cat([shown[step][0] for _, shown in parts]))
+            assert torch.equal(labels, torch.cat([shown[step][1] for _, shown in parts]))
+    with pytest.raises(ValueError, match="of 2 processes there is none with the number 2"):
+        triggers(2, 2)
