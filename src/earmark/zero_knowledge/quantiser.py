@@ -31,7 +31,14 @@ from earmark.zero_knowledge.network import (
     Table,
 )
 from earmark.zero_knowledge.sums import Convolution, Matrix, Picture, Sums
-from earmark.zero_knowledge.tensors import RealConvolution, RealMatrix, Reals, RealTensor, ScaledPicture
+from earmark.zero_knowledge.tensors import (
+    RealConvolution,
+    RealMatrix,
+    Reals,
+    RealTensor,
+    ScaledPicture,
+    columns_of,
+)
 
 CALIBRATION_SEED = b"earmark/quantiser/v1"
 CALIBRATION_COUNT = 64
@@ -122,7 +129,7 @@ class Quantiser:
             FormatError: A sum could wrap around the field.
         """
         weights = tensor.matrix(len(self._values))
-        used = np.unique(weights.indices)
+        used = columns_of(weights)
         if len(used) * tensor.size > NONZERO_LIMIT:
             raise too_large(f"scores of {len(used) * tensor.size} terms")
         dense = weights[:, used].toarray()

@@ -142,7 +142,7 @@ class RealConvolution:
 
     def apply(self, values: npt.NDArray[np.uint8]) -> Reals:
         """Return the sums, ``(size, inputs)``."""
-        return convolved(self.picture.of(values), self.kernel, self.window, self.groups)
+        return np.asarray(convolved(self.picture.of(values), self.kernel, self.window, self.groups), np.float64)
 
     def matrix(self, seen: int) -> Any:
         """Return it written out over so many values."""
@@ -178,21 +178,16 @@ class RealConvolution:
         outputs, per_group, *taps = self.kernel.shape
         bounded(outputs * per_group * picture.height * picture.width, "mean of a convolution")
         affordable(self.cost_of_mean, "mean of a convolution")
-        padding = self.window.padding((taps[0], taps[1]), (picture.height, picture.width))
         sums = np.zeros((outputs, per_group, picture.height, picture.width))
         for down, across in np.ndindex(*taps):
-            met = np.zeros(
-                [size + sum(pads) for size, pads in zip(sums.shape[2:], padding, strict=True)], bool
-            )
-            met[self.window.tap(down, across)] = True
-            inside = met[padding[0][0] :, padding[1][0] :][: picture.height, : picture.width]
-            sums[:, :, inside] += self.kernel[:, :, down, across, None]
+            met = self.window.met((down, across), (picture.height, picture.width))
+            sums[:, :, met[0], met[1]] += self.kernel[:, :, down, across, None, None]
         places = picture.of(np.arange(self.seen)[:, None])[..., 0]
         begin = np.arange(outputs) // (outputs // self.groups) * per_group
-        values = (sums / (rows * columns)).reshape(outputs, -1)
-        found = places[begin[:, None] + np.arange(per_group)].reshape(outputs, -1)
-        numbers = np.repeat(np.arange(outputs), found.shape[1])
-        return sparse.csr_matrix((values.reshape(-1), (numbers, found.reshape(-1))), shape=(outputs, seen))
+        values = (sums / (rows * columns)).reshape(-1)
+        found = places[begin[:, None] + np.arange(per_group)].reshape(-1)
+        each = per_group * picture.height * picture.width
+        return sparse.csr_matrix((values, found, np.arange(0, values.size + 1, each)), shape=(outputs, seen))
 
 
 @dataclass(frozen=True, eq=False)
@@ -306,7 +301,7 @@ class RealTensor:
         own = self.matrix(self._seen)
         # What the product will at most have, before it is made: two sparse matrices can have a dense one.
         products = int(np.diff(own.indptr)[matrix.tocsr().indices].sum(dtype=np.int64))
-        bounded(min(products, matrix.shape[0] * len(np.unique(own.indices))), "matrix")
+        bounded(min(products, matrix.shape[0] * len(columns_of(own))), "matrix")
         affordable(products, "matrix")
         weights, constant = _product(matrix.tocsr(), own, self.bias)
         return RealTensor(shape, (RealMatrix(weights),), constant + bias, cost=products)
@@ -355,20 +350,28 @@ class RealTensor:
         return RealTensor(shape, (term,), total.reshape(-1), cost=cost)
 
 
+def columns_of(matrix: Any) -> npt.NDArray[np.int64]:
+    """Return the columns in which a sparse matrix has entries, in rising order."""
+    return np.flatnonzero(np.bincount(matrix.indices, minlength=matrix.shape[1]))
+
+
 def _product(matrix: Any, own: Any, bias: Reals) -> tuple[Any, Reals]:
     """Return a matrix times weights, and times a bias.
 
     Products are added in the order of the inner index. Where the result is small, as it is behind the mean
     over a picture, no compiler can join the operations into one, so that all machines round alike.
     """
-    used = np.unique(own.indices)
+    used = columns_of(own)
     if max(matrix.shape) > _ORDERED_LIMIT or matrix.shape[0] * len(used) > COLUMN_LIMIT:
         return (matrix @ own).tocsr(), matrix @ bias
-    dense, places = matrix.toarray(), np.searchsorted(used, own.indices)
+    dense, place_of = matrix.toarray(), np.zeros(own.shape[1], np.int64)
+    place_of[used] = np.arange(len(used))
     total, constant = np.zeros((matrix.shape[0], len(used))), np.zeros(matrix.shape[0])
     for inner in range(matrix.shape[1]):
-        row = slice(own.indptr[inner], own.indptr[inner + 1])
-        total[:, places[row]] += dense[:, inner, None] * own.data[row]
+        part = slice(own.indptr[inner], own.indptr[inner + 1])
+        row = np.zeros(len(used))
+        row[place_of[own.indices[part]]] = own.data[part]
+        total += dense[:, inner, None] * row
         constant += dense[:, inner] * bias[inner]
     found = sparse.csr_matrix(total)
     parts = (found.data, used[found.indices], found.indptr)
