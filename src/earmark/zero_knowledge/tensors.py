@@ -14,10 +14,10 @@ from scipy import sparse
 
 from earmark.zero_knowledge.limits import affordable, bounded, too_large
 from earmark.zero_knowledge.network import TERM_LIMIT
+from earmark.zero_knowledge.ordered import columns_of, ordered_product
 from earmark.zero_knowledge.sums import COLUMN_LIMIT, TAP_LIMIT, Picture, Window, convolved
 
 Reals = npt.NDArray[np.float64]
-_ORDERED_LIMIT = 1 << 14  # rows and columns of a matrix that is multiplied in order
 _COST_OF_AN_EXACT_SUM = 64  # multiplications that adding one number takes
 
 
@@ -72,10 +72,9 @@ class RealMatrix:
         """Return weights times 2^shift of their channel, rounded."""
         each = self.weights.shape[0] // len(shift)
         of_entry = np.repeat(np.repeat(shift, each), np.diff(self.weights.indptr))
-        data = np.rint(np.ldexp(self.weights.data, of_entry))
-        return RealMatrix(
-            sparse.csr_matrix((data, self.weights.indices, self.weights.indptr), shape=self.weights.shape)
-        )
+        whole = self.weights.copy()  # of its places too: what sorts them in one would disorder the other
+        whole.data = np.rint(np.ldexp(whole.data, of_entry))
+        return RealMatrix(whole)
 
     def apply(self, values: npt.NDArray[np.uint8]) -> Reals:
         """Return the sums, ``(size, inputs)``."""
@@ -142,7 +141,9 @@ class RealConvolution:
 
     def apply(self, values: npt.NDArray[np.uint8]) -> Reals:
         """Return the sums, ``(size, inputs)``."""
-        return np.asarray(convolved(self.picture.of(values), self.kernel, self.window, self.groups), np.float64)
+        return np.asarray(
+            convolved(self.picture.of(values), self.kernel, self.window, self.groups), np.float64
+        )
 
     def matrix(self, seen: int) -> Any:
         """Return it written out over so many values."""
@@ -303,7 +304,7 @@ class RealTensor:
         products = int(np.diff(own.indptr)[matrix.tocsr().indices].sum(dtype=np.int64))
         bounded(min(products, matrix.shape[0] * len(columns_of(own))), "matrix")
         affordable(products, "matrix")
-        weights, constant = _product(matrix.tocsr(), own, self.bias)
+        weights, constant = ordered_product(matrix.tocsr(), own, self.bias)
         return RealTensor(shape, (RealMatrix(weights),), constant + bias, cost=products)
 
     def averaged(self) -> "RealTensor":
@@ -348,34 +349,6 @@ class RealTensor:
             total = total + inside
         term = RealConvolution(scaled.picture, weights, window, groups)
         return RealTensor(shape, (term,), total.reshape(-1), cost=cost)
-
-
-def columns_of(matrix: Any) -> npt.NDArray[np.int64]:
-    """Return the columns in which a sparse matrix has entries, in rising order."""
-    return np.flatnonzero(np.bincount(matrix.indices, minlength=matrix.shape[1]))
-
-
-def _product(matrix: Any, own: Any, bias: Reals) -> tuple[Any, Reals]:
-    """Return a matrix times weights, and times a bias.
-
-    Products are added in the order of the inner index. Where the result is small, as it is behind the mean
-    over a picture, no compiler can join the operations into one, so that all machines round alike.
-    """
-    used = columns_of(own)
-    if max(matrix.shape) > _ORDERED_LIMIT or matrix.shape[0] * len(used) > COLUMN_LIMIT:
-        return (matrix @ own).tocsr(), matrix @ bias
-    dense, place_of = matrix.toarray(), np.zeros(own.shape[1], np.int64)
-    place_of[used] = np.arange(len(used))
-    total, constant = np.zeros((matrix.shape[0], len(used))), np.zeros(matrix.shape[0])
-    for inner in range(matrix.shape[1]):
-        part = slice(own.indptr[inner], own.indptr[inner + 1])
-        row = np.zeros(len(used))
-        row[place_of[own.indices[part]]] = own.data[part]
-        total += dense[:, inner, None] * row
-        constant += dense[:, inner] * bias[inner]
-    found = sparse.csr_matrix(total)
-    parts = (found.data, used[found.indices], found.indptr)
-    return sparse.csr_matrix(parts, shape=(matrix.shape[0], own.shape[1])), constant
 
 
 def _inside_sums(weights: Reals, picture: Picture, window: Window) -> tuple[Reals, int]:
