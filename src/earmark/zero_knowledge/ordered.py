@@ -32,7 +32,8 @@ def ordered_product(matrix: Any, weights: Any, bias: Reals) -> tuple[Any, Reals]
     matrix.sort_indices()
     constant = _adding(matrix.indptr) @ (matrix.data * bias[matrix.indices])
     used = columns_of(weights)
-    if matrix.shape[0] * len(used) <= _DENSE_NUMBERS:
+    is_full = weights.shape[0] * len(used) <= 4 * weights.nnz  # else most of a whole row would be zeros
+    if is_full and matrix.shape[0] * len(used) <= _DENSE_NUMBERS:
         return _of_few_numbers(matrix, weights, used), constant
     return _of_few_entries(matrix, weights), constant
 

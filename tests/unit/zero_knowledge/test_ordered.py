@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -38,6 +40,19 @@ def test_products_are_added_in_the_order_of_the_inner_index(monkeypatch, numbers
         found, constant = ordered_product(shuffled, weights, bias)
         assert np.array_equal(found.toarray(), expected)
         assert np.array_equal(constant, in_plain_steps(matrix, sparse.csr_matrix(bias[:, None]))[:, 0])
+
+
+def test_a_long_row_over_weights_that_are_nearly_empty_takes_no_whole_rows():
+    """Whoever writes the file would have a million rows of a million zeros made."""
+    count = 1 << 20
+    ones = np.ones(count)
+    matrix = sparse.csr_matrix((ones, np.arange(count), [0, count]), shape=(1, count))
+    weights = sparse.csr_matrix((ones, np.arange(count), np.arange(count + 1)), shape=(count, count))
+    start = time.monotonic()
+    found, constant = ordered_product(matrix, weights, ones)
+    assert found.nnz == count
+    assert constant == [count]
+    assert time.monotonic() - start < 30
 
 
 def test_the_order_is_seen_in_the_result():
