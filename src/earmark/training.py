@@ -252,12 +252,15 @@ def train(
             losses.append(loss.detach())
             on_step(step + 1, total)
             if (step + 1) % batches.steps_per_epoch == 0:
-                history.append(_finished_epoch(step, batches.steps_per_epoch, losses, rate))
+                number = (step + 1) // batches.steps_per_epoch
+                history.append(Epoch(number, _mean_loss(losses, number), rate))
                 on_epoch(history[-1])
                 losses = []
                 if until(history[-1]):
                     break
             if checkpoint is not None and monotonic() - saved_at >= checkpoint.interval_seconds:
+                if losses:  # a training that is lost is not worth the rest of a pass, nor a checkpoint
+                    _mean_loss(losses, step // batches.steps_per_epoch + 1)
                 _save_checkpoint(checkpoint, settings, module, optimizer, step + 1)
                 saved_at = monotonic()
     module.eval()
@@ -273,12 +276,11 @@ def _cross_entropy(settings: TrainingSettings) -> Loss:
     return loss
 
 
-def _finished_epoch(step: int, steps_per_epoch: int, losses: list[Tensor], rate: float) -> Epoch:
+def _mean_loss(losses: list[Tensor], epoch: int) -> float:
     mean = float(torch.stack(losses).mean())
     if not math.isfinite(mean):
-        epoch = (step + 1) // steps_per_epoch
         raise MarkingError(f"the training loss became {mean} in epoch {epoch}; use a lower learning rate")
-    return Epoch((step + 1) // steps_per_epoch, mean, rate)
+    return mean
 
 
 def _optimizer(module: nn.Module, settings: TrainingSettings) -> torch.optim.Optimizer:

@@ -4,12 +4,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from torch import nn
 
 from earmark.data import Split
 from earmark.errors import MarkingError
 from earmark.models.preprocessing import for_channels
-from earmark.training import SplitBatches, TrainingSettings, augmented, train
+from earmark.training import Checkpoint, SplitBatches, TrainingSettings, augmented, train
 from small import digits
 
 SETTINGS = TrainingSettings(epochs=3, batch_size=50, learning_rate=0.1)
@@ -115,3 +116,22 @@ def test_a_loss_that_explodes_is_an_error_in_words():
 def test_settings_out_of_range_are_refused(bad):
     with pytest.raises(ValueError, match="must be|is not one of"):
         replace(SETTINGS, **bad)
+
+
+def test_a_lost_training_is_noticed_before_its_state_is_kept(tmp_path):
+    class Lost(nn.Linear):
+        seen = 0
+
+        def forward(self, images):
+            self.seen += 1
+            return super().forward(images.flatten(1)) * (float("nan") if self.seen > 3 else 1.0)
+
+    network = Lost(64, 10)
+    kept = Checkpoint(tmp_path / "run.checkpoint", "a run", interval_seconds=0)
+    batches = SplitBatches(digits().train, for_channels(1), SETTINGS)
+    with pytest.raises(MarkingError, match="became nan in epoch 1; use a lower learning rate"):
+        train(network, batches, SETTINGS, checkpoint=kept)
+    assert network.seen == 4 < batches.steps_per_epoch
+    with safe_open(kept.path, "pt") as state:
+        assert state.metadata()["step"] == "3"
+        assert all(torch.isfinite(state.get_tensor(name)).all() for name in state.keys())  # noqa: SIM118 - no dictionary
