@@ -259,8 +259,8 @@ def train(
                 if until(history[-1]):
                     break
             if checkpoint is not None and monotonic() - saved_at >= checkpoint.interval_seconds:
-                if losses:  # a training that is lost is not worth the rest of a pass, nor a checkpoint
-                    _mean_loss(losses, step // batches.steps_per_epoch + 1)
+                # A training that is lost is not worth the rest of a pass, nor a checkpoint.
+                _mean_loss([*losses, loss.detach()], step // batches.steps_per_epoch + 1)
                 _save_checkpoint(checkpoint, settings, module, optimizer, step + 1)
                 saved_at = monotonic()
     module.eval()
