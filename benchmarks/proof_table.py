@@ -101,7 +101,7 @@ def profile() -> str:
     return "\n".join(lines) + "\n"
 
 
-WIDTHS = {"cifar10-small": "width 16", "cifar10-wide": "width 64, two passes over the data"}
+WIDTHS = {"cifar10-small": "width 16", "cifar10-wide": "width 64, one pass over the data"}
 
 
 def marked() -> str:

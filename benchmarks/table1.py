@@ -269,7 +269,8 @@ def summary(study: Study, runs: dict[str, Any]) -> dict[str, Any]:
                 - runs[f"{arm.name}/{seed}"]["accuracy_percent"]
                 for seed in pairs
             ]
-            row["points_lost_by_marking"] = paired_by_seed(lost, study.target_points)
+            if lost:
+                row["points_lost_by_marking"] = paired_by_seed(lost, study.target_points)
         rows[arm.name] = row
     return rows
 
