@@ -25,7 +25,7 @@ from earmark.files import replacing
 from earmark.models.preprocessing import Preprocessing
 
 _CHECKPOINT_FORMAT = "earmark/checkpoint/v1"
-OPTIMIZERS = ("sgd", "adamw")
+OPTIMIZERS = ("sgd", "momentum", "adamw")
 SCHEDULES = ("cosine", "steps", "halving", "constant")
 AUGMENTATIONS = ("none", "crop", "crop-flip")
 
@@ -38,7 +38,8 @@ class TrainingSettings:
         epochs: Passes over the data, at least 1.
         batch_size: Images a step.
         learning_rate: At its highest.
-        optimizer: ``"sgd"`` (Nesterov momentum 0.9) or ``"adamw"``.
+        optimizer: ``"sgd"`` (Nesterov momentum 0.9), ``"momentum"`` (the same without Nesterov's look ahead)
+            or ``"adamw"``.
         weight_decay: Of the optimizer.
         schedule: ``"cosine"`` to zero, ``"steps"`` (a tenth after each third, as in the paper),
             ``"halving"`` (a half after each sixth, as strong fine-tuning does) or ``"constant"``.
@@ -291,7 +292,7 @@ def _optimizer(module: nn.Module, settings: TrainingSettings) -> torch.optim.Opt
         parameters,
         lr=settings.learning_rate,
         momentum=0.9,
-        nesterov=True,
+        nesterov=settings.optimizer == "sgd",
         weight_decay=settings.weight_decay,
     )
 
