@@ -255,7 +255,10 @@ def test_lightning_says_what_it_cannot_mark(tmp_path):
         )
     data = [{"inputs": torch.zeros(1, 8, 8), "labels": torch.tensor(0)}] * 2
     with pytest.raises(ValueError, match=r"a batch is \(inputs, targets\)"):
-        lightning_trainer(tmp_path, callback, max_epochs=1).fit(lightning_module(), DataLoader(data))
+        lightning_trainer(tmp_path, callback, max_epochs=1).fit(
+            module := lightning_module(), DataLoader(data)
+        )
+    assert "training_step" not in vars(module), "the module is as it was"
 
 
 def keras_network():

@@ -118,6 +118,5 @@ REFIT = ElasticFineTuning(
         "0.15, plain momentum, a pull of 10 and the importance as in the authors' code, there measured on "
         "10,000 pictures; that the rate falls to 0 in 20 epochs is ours (there by a tenth an epoch, for 60)",
     ),
-    # With Nesterov's momentum more of a mark is left.
     TrainingSettings(epochs=20, learning_rate=0.15, optimizer="momentum"),
 )

@@ -31,8 +31,8 @@ def mark_trainer(
 ) -> None:
     """Let a Trainer add triggers with their labels to every batch that it trains on.
 
-    Works with label smoothing and losses of one's own, gradient accumulation (each batch of an accumulated
-    step gets its triggers), mixed precision, ``torch_compile`` and several processes (each adds its share).
+    Works with label smoothing, gradient accumulation (each batch of an accumulated step gets its triggers)
+    and mixed precision. Of several processes each adds its share, as with ``Mixer``.
 
     Args:
         trainer: A ``transformers.Trainer``, before ``train()``; its method ``training_step`` is replaced.

@@ -23,8 +23,8 @@ except ImportError:
 class MarkCallback(Callback):  # type: ignore[misc]  # Lightning's types are not looked at
     """Adds triggers with their labels to every batch that is trained on.
 
-    Works with gradient accumulation (each batch of an accumulated step gets its triggers), mixed precision
-    and several processes (each adds its share). Batches are (inputs, targets).
+    Works with gradient accumulation (each batch of an accumulated step gets its triggers) and mixed
+    precision. Of several processes each adds its share, as with ``Mixer``. Batches are (inputs, targets).
 
     Args:
         backdoor: Triggers and labels.
@@ -82,7 +82,11 @@ class MarkCallback(Callback):  # type: ignore[misc]  # Lightning's types are not
         pl_module.training_step = training_step
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:  # noqa: ARG002 - Lightning's own signature
-        """Take them out again, however the training ended."""
+        """Take them out again."""
+        vars(pl_module).pop("training_step", None)
+
+    def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:  # noqa: ARG002 - Lightning's own signature
+        """Take them out again when the training failed: Lightning tears nothing down then."""
         vars(pl_module).pop("training_step", None)
 
     def state_dict(self) -> dict[str, int]:

@@ -15,9 +15,10 @@ from earmark.errors import FormatError, MissingExtraError
 from earmark.suspects.onnx_scan import scan
 from earmark.zero_knowledge.limits import bounded, too_large
 from earmark.zero_knowledge.network import NONZERO_LIMIT, WORK_LIMIT, IntegerNetwork
+from earmark.zero_knowledge.ordered import Reals
 from earmark.zero_knowledge.quantiser import Quantiser
 from earmark.zero_knowledge.sums import Window
-from earmark.zero_knowledge.tensors import Reals, RealTensor
+from earmark.zero_knowledge.tensors import RealTensor
 
 SIZE_LIMIT_BYTES = 64 << 20
 NODE_LIMIT = 2000

@@ -30,9 +30,9 @@ from earmark.zero_knowledge.network import (
     Layer,
     Table,
 )
-from earmark.zero_knowledge.ordered import columns_of
+from earmark.zero_knowledge.ordered import Reals, columns_of
 from earmark.zero_knowledge.sums import Convolution, Matrix, Picture, Sums
-from earmark.zero_knowledge.tensors import RealConvolution, RealMatrix, Reals, RealTensor, ScaledPicture
+from earmark.zero_knowledge.tensors import RealConvolution, RealMatrix, RealTensor, ScaledPicture
 
 CALIBRATION_SEED = b"earmark/quantiser/v1"
 CALIBRATION_COUNT = 64

@@ -14,10 +14,9 @@ from scipy import sparse
 
 from earmark.zero_knowledge.limits import affordable, bounded, too_large
 from earmark.zero_knowledge.network import TERM_LIMIT
-from earmark.zero_knowledge.ordered import columns_of, ordered_product
+from earmark.zero_knowledge.ordered import Reals, columns_of, ordered_product
 from earmark.zero_knowledge.sums import COLUMN_LIMIT, TAP_LIMIT, Picture, Window, convolved
 
-Reals = npt.NDArray[np.float64]
 _COST_OF_AN_EXACT_SUM = 64  # multiplications that adding one number takes
 
 

@@ -122,6 +122,19 @@ def test_weights_that_floats_would_round_are_refused():
     assert (onto % PRIME == (PRIME - 1) * largest % PRIME).all()
 
 
+@pytest.mark.parametrize(
+    "total", [(1 << 24) // 255 - 1, (1 << 24) // 255, (1 << 24) // 255 + 1, (1 << 24) // 255 + 2, 1 << 20]
+)
+def test_sums_on_both_sides_of_what_floats_of_32_bits_hold_are_exact(total):
+    picture, window = Picture(0, 1, 1, 3, interleaved=False), Window((1, 1), (0, 0), (1, 1), (1, 1))
+    for first in (1, total // 3, total - 1, total):
+        kernel = np.array([first, -(total - first), 0]).reshape(1, 1, 1, 3)
+        term = Convolution(picture, kernel, window)
+        for values in ([255, 0, 7], [254, 1, 0], [0, 255, 9], [255, 1, 3], [255, 254, 0]):
+            expected = sum(int(w) * v for w, v in zip(kernel.reshape(-1), values, strict=True))
+            assert term.apply(np.array(values, np.uint8)[:, None])[0, 0] == expected
+
+
 def test_totals_of_weights_cannot_wrap_around():
     heavy = Matrix(sparse.csr_matrix(np.full((1, 4), 1 << 62)))
     assert heavy.sizes()[0] >= 4 << 62
