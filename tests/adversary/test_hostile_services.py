@@ -396,9 +396,10 @@ def test_what_came_back_is_on_the_disk_before_the_journal_counts_it(
     assert max(windows) == connections
 
 
-def test_nothing_is_used_up_by_an_ordinary_input_that_fails(record, journal):
+@pytest.mark.parametrize("share", [0.5, 0.99])
+def test_nothing_is_used_up_by_an_ordinary_input_that_fails(record, journal, share):
     with Rude(lambda *_: answer({}, status=401)).served() as url:
-        terms = Terms(class_names=DIGITS, record=record, ordinary=PICTURES, ordinary_share=0.5, **QUICK)
+        terms = Terms(class_names=DIGITS, record=record, ordinary=PICTURES, ordinary_share=share, **QUICK)
         suspect = open_suspect(f"{url}/x", terms=terms)
         with pytest.raises(SuspectError, match="does not answer an ordinary input: it answers HTTP 401"):
             measure(KEY, suspect, journal, method=Method(SEQUENTIAL), stop_at=evidence_needed)

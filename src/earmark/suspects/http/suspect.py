@@ -91,7 +91,7 @@ class HttpSuspect(AnswersFromScores):
         inputs = self._ordinary.draw(count)
         self._asker.check_budget(count + len(inputs))
         has_ordinary = bool(inputs)
-        while inputs and not self._was_usable:
+        while inputs and not self._was_usable and self._unusable_count < _UNUSABLE_LIMIT:
             for _ in self._put([(inputs.pop(), ORDINARY)]):
                 pass
         if has_ordinary and not self._was_usable:
