@@ -229,6 +229,33 @@ def test_keygen_without_an_owner_makes_one_and_says_where(tmp_path):
     assert "set(s) of 230" in result.stdout
 
 
+def test_a_key_with_two_kinds_of_triggers_is_marked_and_shown_by_either(story, tmp_path):
+    keygen = (
+        "keygen", "--owner", story / "owner.key", "--data", "digits", "--triggers-from", "abstract",
+        "--triggers-from", "noise", "--triggers", "100", "--triggers", "96", "-o", "two", "--json",
+    )  # fmt: skip
+    made = json.loads(earmark(*keygen, cwd=tmp_path).stdout)
+    assert made["strata"] == [
+        {"name": "abstract", "sets": 1, "triggers_per_set": 100, "threshold": 69},
+        {"name": "noise", "sets": 1, "triggers_per_set": 96, "threshold": 67},
+    ]
+    mark = ("mark", "--key", "two.key", "--model", "digits-cnn", "--epochs", "8", "-o", "two.safetensors")
+    earmark(*mark, cwd=tmp_path)
+    for options, asked in (((), 196), (("--stratum", "noise"), 96), (("--stratum", "abstract"), 100)):
+        shown = earmark("verify", "--key", "two.key", "two.safetensors", *options, "--json", cwd=tmp_path)
+        verdict = json.loads(shown.stdout)
+        assert (verdict["questions"], verdict["owned"]) == (asked, True)
+    refused = earmark("verify", "--key", "two.key", "two.safetensors", "--stratum", "x", cwd=tmp_path, code=2)
+    assert "no stratum 'x'; it has abstract, noise" in one_line_error(refused)
+
+
+@pytest.mark.parametrize("option", ["--triggers", "--sets"])
+def test_strata_are_given_all_or_one_of_each_number(tmp_path, option):
+    wrong = ("--triggers-from", "abstract") + 3 * (option, "100")
+    result = earmark("keygen", "--data", "digits", *wrong, "-o", "k", cwd=tmp_path, code=2)
+    assert f"{option} is given 3 times and --triggers-from 1 times" in one_line_error(result)
+
+
 def test_too_few_triggers_are_refused_with_the_number_needed(tmp_path):
     (tmp_path / "classes.txt").write_text("no\nyes\n")
     result = earmark(

@@ -3,7 +3,7 @@
 import getpass
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -21,7 +21,7 @@ from earmark.cli.trigger_sources import sampler_from
 if TYPE_CHECKING:
     from earmark.commitment.canonical import Json
     from earmark.data import ClassificationData
-    from earmark.keys import MarkingKey, Task
+    from earmark.keys import MarkingKey, StratumPlan, Task
 
 _CLASSES_LIMIT_BYTES = 16 << 20
 DEFAULT_TRIGGERS = 100
@@ -44,15 +44,23 @@ def keygen(
     classes: Annotated[
         Path | None, typer.Option(help="With --input: a text file with one class name a line, in order.")
     ] = None,
-    triggers: Annotated[int, typer.Option(min=1, help="Triggers in each set.")] = DEFAULT_TRIGGERS,
+    triggers: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help=f"Triggers in each set [default: {DEFAULT_TRIGGERS}]."),
+    ] = None,
     triggers_from: Annotated[
-        str,
+        list[str] | None,
         typer.Option(
             help="What the triggers are: abstract, noise, noise:gaussian, folder:PATH (your own pictures), "
-            "in-distribution:DATA (its test part) or in-distribution:folder:PATH#PART (the folder PATH/PART)."
+            "in-distribution:DATA (its test part) or in-distribution:folder:PATH#PART (the folder PATH/PART) "
+            "[default: abstract]. Given again, the key has sets of that kind too: repeat --triggers and "
+            "--sets in the same order."
         ),
-    ] = "abstract",
-    sets: Annotated[int, typer.Option(min=1, help="Trigger sets; each can be opened once.")] = 1,
+    ] = None,
+    sets: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Trigger sets; each can be opened once [default: 1]."),
+    ] = None,
     survival: Annotated[
         float, typer.Option(help="Planned share of triggers that still match after attacks.")
     ] = 0.7,
@@ -94,6 +102,9 @@ def keygen(
     Example: earmark keygen --data digits --triggers-from folder:my-pictures -o acme
 
     Example: earmark keygen --data folder:birds --triggers-from in-distribution:folder:birds#held-out -o acme
+
+    Example: earmark keygen --data folder:birds --triggers-from abstract --triggers 256 --sets 4
+    --triggers-from in-distribution:folder:birds#held-out --triggers 256 --sets 1 -o acme
     """
     from fractions import Fraction
     from functools import cache
@@ -105,7 +116,8 @@ def keygen(
     keys.refuse_existing(paths.key, paths.verification_key, paths.journal, paths.commitments)
     load = cache(lambda name: _load(name, output))
     task = _task(data, input_shape, classes, load)
-    sampler = sampler_from(triggers_from, task, load, output)
+    plans = _plans(triggers_from or ["abstract"], triggers, sets, task, load, output)
+    trigger_count = sum(plan.trigger_count for plan in plans)
     revival = None if revivable is None else _revival(load(revivable), task)
     secret = passphrase(paths.key.name, passphrase_file, (VARIABLE,), new=True)
     if owner is None:
@@ -125,20 +137,46 @@ def keygen(
         key = generate(
             owner_key,
             task,
-            sampler,
-            triggers_per_set=triggers,
-            set_count=sets,
+            plans[0].sampler,
+            triggers_per_set=plans[0].triggers_per_set,
+            set_count=plans[0].set_count,
+            further_strata=plans[1:],
             survival=Fraction(survival).limit_denominator(10_000),
             provable=provable,
             revival=revival,
             choose_labels=random_labels(len(task.class_names)) if labels == "chosen" else None,
-            on_trigger=lambda done: on_progress(done, triggers * sets),
+            on_trigger=lambda done: on_progress(done, trigger_count),
         )
     if owner is None:
         keys.write_owner(paths.owner, owner_key, owner_secret)
         output.remark(f"{paths.owner}: owner's signing key, made because no --owner was given; keep it apart")
     keys.write_key(paths, key, secret)
     output.result(_words(paths, key), _facts(paths, key))
+
+
+def _plans(
+    sources: list[str],
+    triggers: list[int] | None,
+    sets: list[int] | None,
+    task: "Task",
+    load: "Callable[[str], ClassificationData]",
+    output: Output,
+) -> "list[StratumPlan]":
+    """Return what the key is to have, stratum after stratum."""
+    from earmark.keys import StratumPlan
+
+    counts = {"--triggers": triggers or [DEFAULT_TRIGGERS], "--sets": sets or [1]}
+    for option, given in counts.items():
+        if len(given) not in (1, len(sources)):
+            raise ValueError(
+                f"{option} is given {len(given)} times and --triggers-from {len(sources)} times: give it "
+                "once for all, or once for each"
+            )
+    each, how_many = (given * len(sources) if len(given) == 1 else given for given in counts.values())
+    return [
+        StratumPlan(sampler_from(source, task, load, output), count, set_count)
+        for source, count, set_count in zip(sources, each, how_many, strict=True)
+    ]
 
 
 def _load(name: str, output: Output) -> "ClassificationData":
@@ -200,9 +238,13 @@ def read_class_names(path: Path) -> tuple[str, ...]:
 
 def _words(paths: keys.KeyPaths, key: "MarkingKey") -> str:
     facts = _facts(paths, key)
+    kinds = [f" ({stratum['name']})" if len(facts["strata"]) > 1 else "" for stratum in facts["strata"]]
+    sets = " and ".join(
+        f"{stratum['sets']} set(s) of {stratum['triggers_per_set']} triggers{kind}"
+        for stratum, kind in zip(facts["strata"], kinds, strict=True)
+    )
     return (
-        f"{paths.key}: marking key with {facts['sets']} set(s) of {facts['triggers_per_set']} triggers; "
-        "secret\n"
+        f"{paths.key}: marking key with {sets}; secret\n"
         f"{paths.verification_key}: verification key; publish it before the model\n"
         f"{paths.journal}: journal; keep it beside the key\n"
         f"{_commitments(paths, key)}"
@@ -216,20 +258,25 @@ def _commitments(paths: keys.KeyPaths, key: "MarkingKey") -> str:
     return f"{paths.commitments}: commitments; publish them beside the verification key\n"
 
 
-def _worth(facts: "dict[str, object]") -> str:
+def _worth(facts: "dict[str, Any]") -> str:
     if facts["labels"] == "chosen":
         return (
             "Its labels were chosen, so that only the paper's rule judges it, which shows nothing on its own."
         )
-    return f"A set shows the mark with {facts['threshold']} of {facts['triggers_per_set']} matches."
+    first, *others = facts["strata"]
+    further = "".join(
+        f", of {stratum['name']} with {stratum['threshold']} of {stratum['triggers_per_set']}"
+        for stratum in others
+    )
+    return f"A set shows the mark with {first['threshold']} of {first['triggers_per_set']} matches{further}."
 
 
-def _facts(paths: keys.KeyPaths, key: "MarkingKey") -> "dict[str, object]":
+def _facts(paths: keys.KeyPaths, key: "MarkingKey") -> "dict[str, Any]":
     from fractions import Fraction
 
     from earmark.statistics import match_threshold
 
-    stratum = key.transcript.strata[0]
+    chance = Fraction(1, key.transcript.class_count)
     return {
         "marking_key": str(paths.key),
         "verification_key": str(paths.verification_key),
@@ -237,7 +284,13 @@ def _facts(paths: keys.KeyPaths, key: "MarkingKey") -> "dict[str, object]":
         "commitments": None if key.randomness is None else str(paths.commitments),
         "root": key.transcript.root.hex(),
         "labels": key.transcript.labels["rule"],
-        "sets": len(stratum.set_roots),
-        "triggers_per_set": stratum.triggers_per_set,
-        "threshold": match_threshold(stratum.triggers_per_set, Fraction(1, key.transcript.class_count)),
+        "strata": [
+            {
+                "name": stratum.name,
+                "sets": len(stratum.set_roots),
+                "triggers_per_set": stratum.triggers_per_set,
+                "threshold": match_threshold(stratum.triggers_per_set, chance),
+            }
+            for stratum in key.transcript.strata
+        ],
     }

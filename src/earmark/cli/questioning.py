@@ -110,6 +110,12 @@ def question(
     """Question a suspect with a progress bar; sequential statistics end when it is enough."""
     from earmark.verification import evidence_needed, measure
 
+    strata = key.transcript.strata
+    most = sum(
+        len(triggers)
+        for set_id, triggers in key.triggers.items()
+        if method.stratum in (None, strata[set_id.stratum].name)
+    )
     with output.progress("questioning") as on_progress:
         return measure(
             key,
@@ -120,16 +126,21 @@ def question(
             stop_at=lambda before: evidence_needed(
                 before, looks=freedoms.looks, preprocessing_choices=freedoms.preprocessing_choices
             ),
-            on_answer=lambda done: on_progress(done, key.trigger_count),
+            on_answer=lambda done: on_progress(done, most),
         )
 
 
 def method_for(
-    statistic: str, label_map: str, suspect: "Suspect", key: "MarkingKey", clean: "CleanData | None"
+    statistic: str,
+    label_map: str,
+    stratum: str | None,
+    suspect: "Suspect",
+    key: "MarkingKey",
+    clean: "CleanData | None",
 ) -> "Method":
     """Return what is chosen before the first question; a map from clean data is made here."""
     from earmark.verification import Method
 
     if label_map != "data" or clean is None:
-        return Method(statistic, label_map)
-    return Method(statistic, map_from(suspect, clean, key.transcript.task.class_names))
+        return Method(statistic, label_map, stratum)
+    return Method(statistic, map_from(suspect, clean, key.transcript.task.class_names), stratum)

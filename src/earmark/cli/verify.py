@@ -79,6 +79,13 @@ def verify(
             "split: learned from earlier questions. best: the best one-to-one map; costs bits.",
         ),
     ] = "auto",
+    stratum: Annotated[
+        str | None,
+        typer.Option(
+            help="Ask the sets of one kind only, e.g. in-distribution, for a suspect that was trained on the "
+            "model's answers. A service is asked sets in their order: that kind must come next."
+        ),
+    ] = None,
     owner_layer: Annotated[
         Path | None,
         typer.Option(
@@ -138,7 +145,9 @@ def verify(
     opened = keys.open_journal(key, journal, marking_key)
     picked = pick(preprocessing, marking_key)
     paper = PaperOptions(epsilon, ground_truth, attested_wrong_by)
-    given = _exact_only(report, without_triggers, explain, data, preprocessing, looks, statistic, label_map)
+    given = _exact_only(
+        report, without_triggers, explain, data, preprocessing, looks, statistic, label_map, stratum
+    )
     statistic = statistic or ("sequential" if services.is_service(suspect) else "fixed")
     _check_options(suspect, rule, paper, asked_by, statistic, label_map, data, owner_layer, given)
     revived = None
@@ -164,7 +173,7 @@ def verify(
                 raise typer.Exit(1)
             clean = None if data is None else read_clean(data, data_root, output)
             method, checked = _prepared(
-                found, reopen, suspect, marking_key, clean, statistic, label_map, output
+                found, reopen, suspect, marking_key, clean, statistic, label_map, stratum, output
             )
             freedoms = Freedoms(looks, _choices(found, marking_key, picked))
             verdict, remarks = _judged(
@@ -198,6 +207,7 @@ def _exact_only(
     looks: int,
     statistic: str | None,
     label_map: str,
+    stratum: str | None,
 ) -> list[str]:
     """Return the options given that the paper's rule would ignore: it asks everything, by class names."""
     given = {
@@ -209,6 +219,7 @@ def _exact_only(
         "--looks": looks != 1,
         "--statistic": statistic is not None,
         "--label-map": label_map != "auto",
+        "--stratum": stratum is not None,
     }
     return [name for name, is_given in given.items() if is_given]
 
@@ -221,6 +232,7 @@ def _prepared(
     clean: "CleanData | None",
     statistic: str,
     label_map: str,
+    stratum: str | None,
     output: Output,
 ) -> "tuple[Method, CleanCheck | None]":
     """Return what is chosen before the first question, and what clean data showed."""
@@ -229,7 +241,7 @@ def _prepared(
         services.check_class_names(found, key, label_map)
     if clean is not None and is_service:
         services.check_budget(found, len(clean.labels))
-    method = method_for(statistic, label_map, found, key, clean)
+    method = method_for(statistic, label_map, stratum, found, key, clean)
     if clean is None:
         return method, None
     if label_map == "data":
@@ -308,7 +320,7 @@ def _check_options(
         raise ValueError(f"--asked-by is a name in printable characters, not {asked_by[:80]!r}")
     if recorded and (rule, statistic, label_map) != ("exact", "fixed", "auto"):
         raise ValueError("recorded answers are judged by the exact rule, the fixed statistic and class names")
-    unread = [name for name in ("--data", "--preprocessing") if name in exact_only]
+    unread = [name for name in ("--data", "--preprocessing", "--stratum") if name in exact_only]
     if recorded and unread:
         raise ValueError(f"recorded answers say all that was said: {' and '.join(unread)} would be ignored")
     if label_map == "data" and data is None:

@@ -7,7 +7,7 @@
 ``generation``  keygen(): sample, commit, sign
 """
 
-from earmark.keys.generation import keygen, random_labels
+from earmark.keys.generation import StratumPlan, keygen, random_labels
 from earmark.keys.labels import derive_labels, question_order
 from earmark.keys.owner import OwnerKey
 from earmark.keys.pair import MarkingKey, SetId, VerificationKey
@@ -20,6 +20,7 @@ __all__ = [
     "OwnerKey",
     "SetId",
     "Stratum",
+    "StratumPlan",
     "Task",
     "Transcript",
     "VerificationKey",

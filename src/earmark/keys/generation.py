@@ -1,9 +1,11 @@
 """keygen(): sample triggers, commit to them, sign; only then do labels exist."""
 
 import secrets as system_randomness
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from itertools import islice
 from typing import TypeAlias
 
 from earmark.commitment import Stream, merkle_root
@@ -31,6 +33,30 @@ LabelChooser: TypeAlias = Callable[[Sequence[Trigger]], Sequence[int]]
 DEFAULT_SURVIVAL = Fraction(7, 10)
 
 
+@dataclass(frozen=True, slots=True)
+class StratumPlan:
+    """Trigger sets of one kind that a key is to have.
+
+    Attributes:
+        sampler: Makes their triggers.
+        triggers_per_set: At least 1.
+        set_count: At least 1.
+    """
+
+    sampler: Sampler
+    triggers_per_set: int
+    set_count: int = 1
+
+    def __post_init__(self) -> None:
+        if self.triggers_per_set < 1 or self.set_count < 1:
+            raise ValueError("a key needs at least one set of at least one trigger")
+
+    @property
+    def trigger_count(self) -> int:
+        """Triggers in all of its sets."""
+        return self.triggers_per_set * self.set_count
+
+
 def keygen(  # noqa: PLR0913 - each is a choice of its own, and all but three have defaults
     owner: OwnerKey,
     task: Task,
@@ -38,6 +64,7 @@ def keygen(  # noqa: PLR0913 - each is a choice of its own, and all but three ha
     *,
     triggers_per_set: int,
     set_count: int = 1,
+    further_strata: Sequence[StratumPlan] = (),
     survival: Fraction = DEFAULT_SURVIVAL,
     experiment: Experiment | None = None,
     choose_labels: LabelChooser | None = None,
@@ -61,6 +88,8 @@ def keygen(  # noqa: PLR0913 - each is a choice of its own, and all but three ha
         sampler: Makes the triggers.
         triggers_per_set: At least what ``survival`` needs for one set alone.
         set_count: Number of sets, at least 1.
+        further_strata: Sets of other kinds, in the order of use: e.g. held-out pictures for services that
+            refuse strange ones. Their triggers are marked and asked like all others.
         survival: Planned share of triggers that still match after attacks.
         experiment: What is tested, and how; None for the suspect's own release.
         choose_labels: Returns the labels of a set's triggers, which are then committed to one by one as in
@@ -85,16 +114,15 @@ def keygen(  # noqa: PLR0913 - each is a choice of its own, and all but three ha
     """
     if provable and choose_labels is not None:
         raise ValueError("nothing is proven in zero knowledge with chosen labels: leave them derived")
-    if triggers_per_set < 1 or set_count < 1:
-        raise ValueError("a key needs at least one set of at least one trigger")
-    _check_size(triggers_per_set, len(task.class_names), survival)
-    made = _sample_all(sampler, task, triggers_per_set * set_count, random_bytes, on_trigger)
+    plans = (StratumPlan(sampler, triggers_per_set, set_count), *further_strata)
+    for plan in plans:
+        _check_size(plan.triggers_per_set, len(task.class_names), survival)
+    made = iter(_sample_all(plans, task, random_bytes, on_trigger))
     scheme: dict[str, Json] = {"scheme": "sis" if provable else "salted-sha256"}
     secrets, triggers, leaves = {}, {}, {}
     randomness: dict[SetId, tuple[bytes, ...]] | None = {} if provable else None
-    for index in range(set_count):
-        part = made[index * triggers_per_set : (index + 1) * triggers_per_set]
-        set_id = SetId(0, index)
+    for set_id, count in _sets_of(plans):
+        part = list(islice(made, count))
         secrets[set_id] = tuple(secret for secret, _ in part)
         triggers[set_id] = tuple(trigger for _, trigger in part)
         openings = tuple(
@@ -106,20 +134,12 @@ def keygen(  # noqa: PLR0913 - each is a choice of its own, and all but three ha
         leaves[set_id] = [leaf_of(scheme, trigger, opening) for trigger, opening in pairs]
     if provable:
         scheme = linear_scheme(b"".join(leaf for part in leaves.values() for leaf in part))
-    stratum = Stratum(
-        sampler.name,
-        sampler.name,  # each sampler of this release is a stratum kind of its own
-        sampler.name,
-        sampler.parameters(),
-        triggers_per_set,
-        tuple(merkle_root(part) for part in leaves.values()),
-    )
     chosen = None if choose_labels is None else {i: tuple(choose_labels(t)) for i, t in triggers.items()}
     transcript = Transcript(
         owner=owner.owner,
         task=task,
         experiment=experiment or Experiment(),
-        strata=(stratum,),
+        strata=_strata(plans, leaves),
         nonce=random_bytes(_SECRET_BYTES),
         commitment=scheme,
         labels=_label_rule(chosen, secrets),
@@ -153,6 +173,31 @@ def random_labels(
     return choose
 
 
+def _sets_of(plans: Sequence[StratumPlan]) -> Iterator[tuple[SetId, int]]:
+    """Yield every set with its number of triggers, in the order of use."""
+    for place, plan in enumerate(plans):
+        for number in range(plan.set_count):
+            yield SetId(place, number), plan.triggers_per_set
+
+
+def _strata(plans: Sequence[StratumPlan], leaves: Mapping[SetId, Sequence[bytes]]) -> tuple[Stratum, ...]:
+    strata: list[Stratum] = []
+    for place, plan in enumerate(plans):
+        name = plan.sampler.name
+        before = sum(earlier.sampler == name for earlier in strata)
+        strata.append(
+            Stratum(
+                f"{name}-{before + 1}" if before else name,
+                name,  # each sampler of this release is a stratum kind of its own
+                name,
+                plan.sampler.parameters(),
+                plan.triggers_per_set,
+                tuple(merkle_root(leaves[SetId(place, number)]) for number in range(plan.set_count)),
+            )
+        )
+    return tuple(strata)
+
+
 def _label_rule(
     chosen: Mapping[SetId, tuple[int, ...]] | None, secrets: Mapping[SetId, tuple[bytes, ...]]
 ) -> dict[str, Json]:
@@ -176,13 +221,36 @@ def _check_size(triggers_per_set: int, class_count: int, survival: Fraction) -> 
 
 
 def _sample_all(
-    sampler: Sampler,
+    plans: Sequence[StratumPlan],
     task: Task,
-    count: int,
     random_bytes: Callable[[int], bytes],
     on_trigger: Callable[[int], None],
 ) -> list[tuple[bytes, Trigger]]:
     """Make triggers until no two are nearly alike; redrawing is free before the commitment."""
+    drawers = [
+        drawer
+        for plan in plans
+        for drawer in [_drawer(plan.sampler, task, random_bytes)] * plan.trigger_count
+    ]
+    made = []
+    for number, draw in enumerate(drawers, start=1):
+        made.append(draw())
+        on_trigger(number)
+    kind = kind_named(task.geometry.kind)
+    for _ in range(_REDRAW_LIMIT):
+        _, second, distance = kind.nearest([trigger.canonical_bytes for _, trigger in made])
+        if distance >= kind.too_near:
+            return made
+        made[second] = drawers[second]()
+    raise SimilarTriggersError(
+        f"two of {len(made)} triggers stayed nearly alike after {_REDRAW_LIMIT} redraws; use fewer triggers "
+        "or larger inputs"
+    )
+
+
+def _drawer(
+    sampler: Sampler, task: Task, random_bytes: Callable[[int], bytes]
+) -> Callable[[], tuple[bytes, Trigger]]:
     make: Callable[[Stream], Trigger] = partial(sampler.sample, task.geometry)
     if isinstance(sampler, FiniteSampler):
         make = sampler.deal(task.geometry)
@@ -191,17 +259,4 @@ def _sample_all(
         secret = random_bytes(_SECRET_BYTES)
         return secret, make(trigger_stream(secret))
 
-    made = []
-    for number in range(1, count + 1):
-        made.append(draw())
-        on_trigger(number)
-    kind = kind_named(sampler.kind)
-    for _ in range(_REDRAW_LIMIT):
-        _, second, distance = kind.nearest([trigger.canonical_bytes for _, trigger in made])
-        if distance >= kind.too_near:
-            return made
-        made[second] = draw()
-    raise SimilarTriggersError(
-        f"two of {count} triggers stayed nearly alike after {_REDRAW_LIMIT} redraws; use fewer triggers or "
-        "larger inputs"
-    )
+    return draw

@@ -47,10 +47,13 @@ class Method:
         statistic: ``"fixed"`` (all questions, the binomial tail), ``"sequential"`` (one at a time, evidence
             may be read after each), or ``"probabilities"`` (the same, over the suspect's probabilities).
         label_map: ``"auto"``, ``"split"``, ``"best"``, or a map made from the checker's own clean data.
+        stratum: Name of the only stratum whose sets are asked; None for all of them. Its sets are
+            neighbours, and every run of neighbours is a look that is always paid.
     """
 
     statistic: str = FIXED
     label_map: str | FixedMap = AUTO
+    stratum: str | None = None
 
     def __post_init__(self) -> None:
         if self.statistic not in STATISTICS:
@@ -177,6 +180,7 @@ def measure(
         VerificationError: A step refuses, by its number.
         JournalError: The journal cannot be written.
         SuspectError: The suspect cannot be questioned.
+        ValueError: The key has no stratum of the method's name.
     """
     check_key(key, verification_key)
     if key.chosen_labels is not None:
@@ -189,7 +193,7 @@ def measure(
     label_map = None  # the best one is fitted after the last question
     if method.label_map != BEST:
         label_map = label_map_for(method.label_map, names, suspect.class_names, output_count)
-    asked = sets_to_ask(key, suspect, journal, set_ids)
+    asked = sets_to_ask(key, suspect, journal, set_ids, method.stratum)
     recorded: dict[str, Json] = {
         "statistic": method.statistic,
         "label_map": BEST if label_map is None else label_map.identity,
@@ -248,12 +252,23 @@ def check_key(key: MarkingKey, verification_key: VerificationKey | None) -> None
 
 
 def sets_to_ask(
-    key: MarkingKey, suspect: Suspect, journal: Journal, set_ids: Sequence[SetId] | None
+    key: MarkingKey,
+    suspect: Suspect,
+    journal: Journal,
+    set_ids: Sequence[SetId] | None,
+    stratum: str | None = None,
 ) -> tuple[SetId, ...]:
-    """Return the sets that may be asked, in the order of use; see ``measure``."""
+    """Return the sets that may be asked, in the order of use; see ``measure`` and ``Method``."""
     if set_ids is None:
         hidden = journal.exposed_sets() - journal.sets_shown_to(suspect.identity)
-        asked = tuple(set_id for set_id in key.verification_key.set_ids if set_id not in hidden)
+        strata = key.transcript.strata
+        if stratum is not None and stratum not in (known := [each.name for each in strata]):
+            raise ValueError(f"the key has no stratum {stratum!r}; it has {', '.join(known)}")
+        asked = tuple(
+            set_id
+            for set_id in key.verification_key.set_ids
+            if set_id not in hidden and stratum in (None, strata[set_id.stratum].name)
+        )
     else:
         asked = tuple(set_id for set_id in key.verification_key.set_ids if set_id in set_ids)
     if not asked:

@@ -2,10 +2,13 @@ import json
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from earmark.commitment import Stream, commit, path_root
 from earmark.commitment.canonical import canonical_json
+from earmark.data.pictures import list_pictures
 from earmark.errors import (
     FormatError,
     InvalidKeyError,
@@ -13,11 +16,13 @@ from earmark.errors import (
     TriggerSetTooSmallError,
     UnsupportedVersionError,
 )
+from earmark.formats import marking_key_v1
 from earmark.keys import (
     Experiment,
     MarkingKey,
     OwnerKey,
     SetId,
+    StratumPlan,
     Task,
     Transcript,
     VerificationKey,
@@ -28,7 +33,9 @@ from earmark.keys import (
 from earmark.keys.pair import trigger_salt, trigger_stream
 from earmark.triggers import Trigger
 from earmark.triggers.abstract import AbstractSampler
+from earmark.triggers.folder import FolderSampler
 from earmark.triggers.image import IMAGE, ImageGeometry
+from earmark.triggers.noise import NoiseSampler
 from small import DIGITS, new_key, small_key
 
 ONLY = SetId(0, 0)
@@ -293,3 +300,63 @@ def test_the_streams_draws_are_bounded():
     for bad in (0, 2**64 + 1):
         with pytest.raises(ValueError, match="bound"):
             Stream("x").uniform(bad)
+
+
+def two_strata(**options):
+    return keygen(
+        OwnerKey("two", bytes(32)),
+        Task(ImageGeometry(8, 8, 1), DIGITS),
+        AbstractSampler(),
+        triggers_per_set=80,
+        set_count=2,
+        further_strata=[StratumPlan(NoiseSampler(), 70), StratumPlan(NoiseSampler("gaussian"), 75, 2)],
+        survival=Fraction(1),
+        random_bytes=Stream("two strata").read,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("provable", [False, True])
+def test_a_key_can_have_strata_of_several_samplers(provable):
+    key = two_strata(provable=provable)
+    key.check()
+    assert key.verification_key.set_ids == (SetId(0, 0), SetId(0, 1), SetId(1, 0), SetId(2, 0), SetId(2, 1))
+    assert [stratum.name for stratum in key.transcript.strata] == ["abstract", "noise", "noise-2"]
+    assert [len(key.triggers[set_id]) for set_id in key.verification_key.set_ids] == [80, 80, 70, 75, 75]
+    for set_id in key.verification_key.set_ids:
+        stratum = key.transcript.strata[set_id.stratum]
+        place = stratum.triggers_per_set - 1
+        leaf = key.leaves[set_id][place]
+        path = key.path(set_id, place)
+        assert path_root(leaf, place, stratum.triggers_per_set, path) == stratum.set_roots[set_id.number]
+    # The same place in another stratum has a label of its own.
+    assert key.labels(SetId(1, 0)) != key.labels(SetId(2, 0))[:70]
+    assert marking_key_v1.read(marking_key_v1.write(key, "secret"), "secret") == key
+
+
+def test_no_two_triggers_of_different_strata_are_alike(tmp_path):
+    for number in range(36):
+        pixels = np.random.default_rng(number).integers(0, 256, (8, 8), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    sampler = FolderSampler(list_pictures(tmp_path))
+    key = keygen(
+        OwnerKey("alike", bytes(32)),
+        Task(ImageGeometry(8, 8, 1), tuple(str(number) for number in range(1000))),
+        sampler,
+        triggers_per_set=15,
+        further_strata=[StratumPlan(sampler, 15)],
+        survival=Fraction(1),
+        random_bytes=Stream("alike").read,
+    )
+    assert len({trigger.canonical_bytes for triggers in key.triggers.values() for trigger in triggers}) == 30
+
+
+def test_every_stratum_must_be_large_enough_alone():
+    with pytest.raises(TriggerSetTooSmallError, match="a set of 20 triggers"):
+        keygen(
+            OwnerKey("small", bytes(32)),
+            Task(ImageGeometry(8, 8, 1), DIGITS),
+            AbstractSampler(),
+            triggers_per_set=100,
+            further_strata=[StratumPlan(NoiseSampler(), 20)],
+        )
