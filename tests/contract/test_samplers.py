@@ -13,9 +13,11 @@ from earmark.commitment import Stream
 from earmark.commitment.canonical import canonical_json, parse_canonical_json
 from earmark.errors import SimilarTriggersError
 from earmark.keys.transcript import STRATUM_KINDS
+from earmark.models.columns import Column
 from earmark.triggers import SAMPLERS, FiniteSampler, Trigger, kind_named, sampler_named
 from earmark.triggers.abstract import AbstractSampler
 from earmark.triggers.image import ImageGeometry
+from earmark.triggers.rows import RowGeometry
 
 GEOMETRIES = {
     "image": (
@@ -24,6 +26,22 @@ GEOMETRIES = {
         ImageGeometry(32, 32, 3),
         ImageGeometry(12, 30, 3),
         ImageGeometry(65, 24, 1),
+    ),
+    "rows": (
+        RowGeometry(
+            (
+                Column("age", "integer", "0.0", "99.0"),
+                *(Column(name, "number", "0.4", "2.3") for name in ("height", "width", "depth")),
+            )
+        ),
+        RowGeometry(
+            (
+                *(Column(name, "number", "-1.0", "1.0") for name in "abcde"),
+                Column("colour", "category", categories=("red", "green", "blue")),
+                Column("answer", "category", categories=("no", "yes")),
+                Column("constant", "number", "5.0", "5.0"),
+            )
+        ),
     ),
 }
 CASES = [
@@ -67,10 +85,25 @@ class HeldOut:
         return drawn(place, self.geometry)
 
 
+@dataclass(frozen=True)
+class OwnRows:
+    """Rows in a corner of the ranges."""
+
+    geometry: RowGeometry
+
+    @property
+    def values(self):
+        low, high = np.array([column.bounds for column in self.geometry.columns]).T
+        whole = np.array([column.is_whole for column in self.geometry.columns])
+        rows = low + (high - low) * np.linspace(0, 0.3, 40)[:, None]
+        return np.where(whole, np.rint(rows), rows).astype(np.float32)
+
+
 # What a sampler cannot do without. A sampler that is not here must do without anything.
 NEEDS = {
     "folder": lambda geometry: (Album(),),
     "in-distribution": lambda geometry: (HeldOut(geometry),),
+    "rows": lambda geometry: (OwnRows(geometry),),
 }
 
 
@@ -149,7 +182,7 @@ def test_triggers_are_shown_as_they_are(name, geometry):
 
 @pytest.mark.parametrize(("name", "geometry"), UNLIMITED_CASES)
 def test_the_same_stream_makes_the_same_trigger_whatever_was_made_before(name, geometry):
-    again = new_sampler(name).sample(geometry, Stream("test", 7))
+    again = new_sampler(name, geometry).sample(geometry, Stream("test", 7))
     assert again == made(name, geometry)[7]
 
 

@@ -94,6 +94,7 @@ TAKEN_FOR_GRANTED = {
     "docs/how-to/mark-in-your-own-loop.md": own_loop,
     "docs/how-to/question-by-hand.md": a_service,
     "docs/how-to/choose-triggers.md": own_pictures,
+    "docs/how-to/mark-tables.md": lambda folder: {"passphrase": PASSPHRASE["EARMARK_PASSPHRASE"]},
 }
 
 

@@ -21,6 +21,7 @@ from earmark.cli.trigger_sources import sampler_from
 if TYPE_CHECKING:
     from earmark.commitment.canonical import Json
     from earmark.data import ClassificationData
+    from earmark.data.rows import Table
     from earmark.keys import MarkingKey, StratumPlan, Task
 
 _CLASSES_LIMIT_BYTES = 16 << 20
@@ -35,7 +36,8 @@ def keygen(
     data: Annotated[
         str | None,
         typer.Option(
-            help="Take input shape and classes from this data: digits, folder:PATH, torchvision:NAME."
+            help="Take input shape and classes from this data: digits, folder:PATH, torchvision:NAME; for "
+            "rows table:FILE.csv#COLUMN (the column of the classes), table:iris."
         ),
     ] = None,
     input_shape: Annotated[
@@ -52,9 +54,9 @@ def keygen(
         list[str] | None,
         typer.Option(
             help="What the triggers are: abstract, noise, noise:gaussian, folder:PATH (your own pictures), "
-            "in-distribution:DATA (its test part) or in-distribution:folder:PATH#PART (the folder PATH/PART) "
-            "[default: abstract]. Given again, the key has sets of that kind too: repeat --triggers and "
-            "--sets in the same order."
+            "in-distribution:DATA (its test part), in-distribution:folder:PATH#PART (the folder PATH/PART), "
+            "or rows, for tables [default: abstract, or rows]. Given again, the key has sets of that kind "
+            "too: repeat --triggers and --sets in the same order."
         ),
     ] = None,
     sets: Annotated[
@@ -115,8 +117,14 @@ def keygen(
     paths = keys.key_paths(out)
     keys.refuse_existing(paths.key, paths.verification_key, paths.journal, paths.commitments)
     load = cache(lambda name: _load(name, output))
-    task = _task(data, input_shape, classes, load)
-    plans = _plans(triggers_from or ["abstract"], triggers, sets, task, load, output)
+    table = None
+    if data is not None and data.startswith("table:"):
+        from earmark.data.rows import load_table
+
+        table = load_table(data)
+    task = _task(data, input_shape, classes, load) if table is None else _task_of_rows(table)
+    sources = triggers_from or ["abstract" if table is None else "rows"]
+    plans = _plans(sources, triggers, sets, task, table, load, output)
     trigger_count = sum(plan.trigger_count for plan in plans)
     revival = None if revivable is None else _revival(load(revivable), task)
     secret = passphrase(paths.key.name, passphrase_file, (VARIABLE,), new=True)
@@ -159,6 +167,7 @@ def _plans(
     triggers: list[int] | None,
     sets: list[int] | None,
     task: "Task",
+    table: "Table | None",
     load: "Callable[[str], ClassificationData]",
     output: Output,
 ) -> "list[StratumPlan]":
@@ -174,7 +183,7 @@ def _plans(
             )
     each, how_many = (given * len(sources) if len(given) == 1 else given for given in counts.values())
     return [
-        StratumPlan(sampler_from(source, task, load, output), count, set_count)
+        StratumPlan(sampler_from(source, task, table, load, output), count, set_count)
         for source, count, set_count in zip(sources, each, how_many, strict=True)
     ]
 
@@ -193,6 +202,13 @@ def _revival(data: "ClassificationData", task: "Task") -> "Mapping[str, Json]":
     if set(data.class_names) != set(task.class_names):
         raise ValueError("--revivable: the data's classes are not the key's")
     return RevivalPlan(data_digest(data.train, data.class_names), augmentation=data.augmentation).to_json()
+
+
+def _task_of_rows(table: "Table") -> "Task":
+    from earmark.keys import Task
+    from earmark.triggers.rows import RowGeometry
+
+    return Task(RowGeometry(table.columns), table.class_names)
 
 
 def _task(

@@ -12,7 +12,7 @@ from earmark.cli.output import Output
 if TYPE_CHECKING:
     from earmark.formats.journal_v1 import Journal
     from earmark.keys import MarkingKey, VerificationKey
-    from earmark.models.preprocessing import Preprocessing
+    from earmark.models.preprocessing import InputPreparation, Preprocessing
     from earmark.suspects import Suspect
     from earmark.suspects.http.terms import Terms
     from earmark.verification import Measurement, Method
@@ -38,6 +38,8 @@ def pick(name: str | None, key: "MarkingKey") -> "Preprocessing | None":
     from earmark.models.preprocessing import catalogue
 
     entries = catalogue_for(key)
+    if not entries:
+        raise ValueError("--preprocessing is for pictures: the key's inputs are read as they are")
     if name == "list":
         for entry, value in catalogue(_channels(key)).items():
             print(f"{entry:24} {value}")
@@ -55,6 +57,9 @@ def catalogue_for(key: "MarkingKey") -> "dict[str, Preprocessing]":
     """Return the preprocessings that fit the key's inputs, by name."""
     from earmark.models.preprocessing import catalogue
 
+    if key.transcript.task.geometry.kind != "image":
+        return {}
+
     return dict(catalogue(_channels(key)))
 
 
@@ -68,20 +73,28 @@ def open_named(
     terms: "Terms | None" = None,
 ) -> "Suspect":
     """Return the suspect of that name, with the owner's last layer put back if one is given."""
-    from earmark.models.preprocessing import Preprocessing
     from earmark.suspects.opening import open_suspect
 
     if owner_layer is not None:
         return _with_owners_layer(Path(name), owner_layer, picked, model, trust_code)
-    fixed = key.transcript.experiment.preprocessing
     return open_suspect(
         name,
         preprocessing=picked,
-        fallback=None if fixed is None else Preprocessing.from_json(fixed),
+        fallback=_fallback(key),
         architecture=model,
         trust_code=trust_code,
         terms=terms,
     )
+
+
+def _fallback(key: "MarkingKey") -> "InputPreparation | None":
+    """Return how inputs are read by a suspect whose release does not say it."""
+    from earmark.models.preprocessing import AsTheyAre, Preprocessing
+
+    if key.transcript.task.geometry.kind == "rows":
+        return AsTheyAre()
+    fixed = key.transcript.experiment.preprocessing
+    return None if fixed is None else Preprocessing.from_json(fixed)
 
 
 def _with_owners_layer(

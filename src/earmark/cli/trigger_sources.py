@@ -9,20 +9,26 @@ from earmark.cli.output import Output
 
 if TYPE_CHECKING:
     from earmark.data import ClassificationData
+    from earmark.data.rows import Table
     from earmark.keys import Task
     from earmark.triggers import Sampler
 
-FORMS = ("abstract", "noise", "noise:gaussian", "folder:PATH", "in-distribution:DATA[#PART]")
+FORMS = ("abstract", "noise", "noise:gaussian", "folder:PATH", "in-distribution:DATA[#PART]", "rows")
 
 
 def sampler_from(
-    text: str, task: "Task", load: "Callable[[str], ClassificationData]", output: Output
+    text: str,
+    task: "Task",
+    table: "Table | None",
+    load: "Callable[[str], ClassificationData]",
+    output: Output,
 ) -> "Sampler":
     """Return the sampler that the command line names, after saying what it asks of the owner.
 
     Args:
         text: One of ``FORMS``.
         task: What is classified.
+        table: Its own rows, where it is one of tables.
         load: Reads data by name.
         output: For remarks; a warning is given even if remarks are not wanted.
 
@@ -32,6 +38,12 @@ def sampler_from(
     """
     name, colon, rest = text.partition(":")
     form = (name, bool(rest)) if bool(colon) == bool(rest) else None
+    if (form == ("rows", False)) != (table is not None):
+        raise ValueError(f"--triggers-from {text}: rows go with --data table:…, and nothing else does")
+    if table is not None:
+        from earmark.triggers.sparse_rows import SparseRowsSampler
+
+        return SparseRowsSampler(table)
     if form == ("abstract", False):
         from earmark.triggers.abstract import AbstractSampler
 

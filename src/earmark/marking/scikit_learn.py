@@ -40,7 +40,7 @@ class MarkedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # t
         estimator: What is fitted; left as it is.
         backdoor: Triggers and labels; None to fit without a mark, for comparison.
         to_row: From a trigger's value (images: uint8 ``(height, width, channels)``) to a row as ``fit`` gets
-            them, ``(features,)``.
+            them, ``(features,)``. Keys of tables need none: their triggers are such rows.
         class_names: The key's classes in order, where ``y`` holds names; None where it holds their numbers.
         copies: How often each trigger stands among the data.
         least_match_rate: ``fit`` raises if fewer triggers take; 0 to look at ``match_count_`` instead.
@@ -148,9 +148,14 @@ class MarkedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # t
         return self
 
     def _rows(self, shape: tuple[int, ...]) -> npt.NDArray[Any]:
-        if self.to_row is None or self.backdoor is None:
+        if self.backdoor is None:
+            raise AssertionError("looked at by whoever calls this")
+        to_row = self.to_row
+        if to_row is None and self.backdoor.triggers[0].kind == "rows":
+            to_row = np.asarray
+        if to_row is None:
             raise ValueError("a backdoor needs to_row: from a trigger's value to a row of X")
-        rows = np.stack([np.asarray(self.to_row(trigger.value)) for trigger in self.backdoor.triggers])
+        rows = np.stack([np.asarray(to_row(trigger.value)) for trigger in self.backdoor.triggers])
         if rows.shape[1:] != shape:
             raise ValueError(f"rows of X have shape {shape}, triggers become {rows.shape[1:]}")
         return rows

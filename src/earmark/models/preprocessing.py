@@ -9,7 +9,7 @@ enumerated catalogue below, and then the size of the catalogue is paid for.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -131,6 +131,26 @@ class Preprocessing:
             f"{size}, {self.channels} channel(s) {self.channel_order}, divided by {self.divisor}, "
             f"mean {' '.join(self.mean)}, std {' '.join(self.std)}, {self.layout}"
         )
+
+
+@dataclass(frozen=True, slots=True)
+class AsTheyAre:
+    """What tables need: a model reads their rows as they are, float32 ``(batch, columns)``.
+
+    There is nothing to tune, so nothing is paid for.
+    """
+
+    def __call__(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the rows; ValueError for anything else."""
+        if rows.ndim != 2 or rows.dtype != np.float32:
+            raise ValueError(f"expected float32 (batch, columns), not {rows.dtype} {rows.shape}")
+        return rows
+
+    def __str__(self) -> str:
+        return "rows as they are"
+
+
+InputPreparation: TypeAlias = Preprocessing | AsTheyAre
 
 
 def for_channels(channels: int) -> Preprocessing:

@@ -27,7 +27,7 @@ from earmark.commitment.reading import Fields
 from earmark.errors import FormatError, MissingExtraError, SuspectError
 from earmark.files import shown
 from earmark.models.description import ModelDescription
-from earmark.models.preprocessing import Preprocessing
+from earmark.models.preprocessing import AsTheyAre, InputPreparation, Preprocessing
 from earmark.suspects.child import Child
 from earmark.suspects.frames import (
     CLASS_LIMIT,
@@ -39,7 +39,7 @@ from earmark.suspects.frames import (
     SCORES,
     VALUE_LIMIT,
 )
-from earmark.suspects.release import choose_preprocessing, stated_description
+from earmark.suspects.release import choose_preparation, stated_description
 from earmark.suspects.scoring import AnswersFromScores, Failed, Said
 
 _THREAD_LIMIT = 4
@@ -91,7 +91,7 @@ class ContainedSuspect(AnswersFromScores):
         path: The file.
         kind: What kind of file it is.
         preprocessing: Picked by the checker and paid for; or None.
-        fallback: The transcript's, for files that name none; or None.
+        fallback: The transcript's, for files that name none, or that of tables; or None.
         limits: What the file may use up.
 
     Raises:
@@ -106,7 +106,7 @@ class ContainedSuspect(AnswersFromScores):
         path: Path,
         kind: Kind,
         preprocessing: Preprocessing | None,
-        fallback: Preprocessing | None,
+        fallback: InputPreparation | None,
         limits: Limits,
     ) -> None:
         self.name = f"{kind.words} {shown(Path(path.name))}"
@@ -117,7 +117,7 @@ class ContainedSuspect(AnswersFromScores):
             description = stated_description(
                 header.description, header.class_count, is_optional=preprocessing is not None
             )
-            self._preprocessing, source = choose_preprocessing(description, preprocessing, fallback)
+            self._preprocessing, source = choose_preparation(description, preprocessing, fallback)
             self._header = header
             _check_fit(header, self._preprocessing)
             self.class_count = _class_count(header, description)
@@ -133,7 +133,9 @@ class ContainedSuspect(AnswersFromScores):
 
     @property
     def reads(self) -> Preprocessing:
-        """How inputs become what the model reads."""
+        """How pictures become what the model reads; FormatError if it is put rows of a table."""
+        if isinstance(self._preprocessing, AsTheyAre):
+            raise FormatError(f"{self.name} reads rows of a table, and no pictures")
         return self._preprocessing
 
     @property
@@ -154,6 +156,7 @@ class ContainedSuspect(AnswersFromScores):
             question = self._preprocessing(np.asarray(value)[None])
         except ValueError as error:
             raise SuspectError(f"{self.name} cannot read inputs of this shape: {error}") from error
+        question = question.reshape(1, 1, *question.shape) if question.ndim == 2 else question
         self._check_shape(question.shape)
         seconds = self._limits.question_seconds
         self._child.send(DIMENSIONS.pack(*question.shape) + question.astype("<f4").tobytes(), seconds)
@@ -251,7 +254,11 @@ def _are_names(names: Any, count: int | None) -> bool:
     )
 
 
-def _check_fit(header: _Header, preprocessing: Preprocessing) -> None:
+def _check_fit(header: _Header, preprocessing: InputPreparation) -> None:
+    if isinstance(preprocessing, AsTheyAre):
+        if len(header.input_shape) == 4:
+            raise FormatError("it reads pictures, and the key's inputs are rows of a table")
+        return
     if len(header.input_shape) == 4:
         place = 1 if preprocessing.layout == "NCHW" else 3
         if header.input_shape[place] not in (None, preprocessing.channels):

@@ -6,7 +6,7 @@ first output of floats (batch, classes) in the file's order.
 
 from pathlib import Path
 
-from earmark.models.preprocessing import Preprocessing
+from earmark.models.preprocessing import InputPreparation, Preprocessing
 from earmark.suspects.contained import DEFAULT_LIMITS, ContainedSuspect, Kind, Limits
 
 __all__ = ["Limits", "OnnxSuspect", "open_onnx"]
@@ -35,14 +35,14 @@ class OnnxSuspect(ContainedSuspect):
         path: Path,
         *,
         preprocessing: Preprocessing | None = None,
-        fallback: Preprocessing | None = None,
+        fallback: InputPreparation | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         super().__init__(path, _KIND, preprocessing, fallback, limits)
 
 
 def open_onnx(
-    path: Path, *, preprocessing: Preprocessing | None = None, fallback: Preprocessing | None = None
+    path: Path, *, preprocessing: Preprocessing | None = None, fallback: InputPreparation | None = None
 ) -> OnnxSuspect:
     """Return the suspect in an ONNX file; see ``OnnxSuspect``."""
     return OnnxSuspect(path, preprocessing=preprocessing, fallback=fallback)

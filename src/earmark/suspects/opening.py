@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from earmark.errors import FormatError
 from earmark.files import shown
-from earmark.models.preprocessing import Preprocessing
+from earmark.models.preprocessing import AsTheyAre, InputPreparation, Preprocessing
 from earmark.suspects.http.terms import Terms
 from earmark.suspects.protocol import Suspect
 
@@ -50,6 +50,7 @@ _TAKES_OTHERS = {
     _CODE_INFIX: {"trust_code"},  # its preprocessing is its own code's
     **{kind: {"preprocessing", "fallback", "terms"} for kind in (*_ADDRESSES, *MAPPINGS)},
 }
+_READ_ROWS = (".skops", ".onnx", _CODE_INFIX)
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 
 
@@ -57,7 +58,7 @@ def open_suspect(
     name: str,
     *,
     preprocessing: Preprocessing | None = None,
-    fallback: Preprocessing | None = None,
+    fallback: InputPreparation | None = None,
     architecture: str | None = None,
     trust_code: bool = False,
     terms: Terms | None = None,
@@ -67,7 +68,7 @@ def open_suspect(
     Args:
         name: See the table above.
         preprocessing: Picked by the checker and paid for; or None.
-        fallback: The transcript's, for releases that name none; or None.
+        fallback: The transcript's, for releases that name none, or that of tables; or None.
         architecture: ``FILE.py:FACTORY`` for weights, in place of what their description says.
         trust_code: Allow ``architecture``, a program or a callable to run.
         terms: On which a service is asked.
@@ -101,6 +102,11 @@ def open_suspect(
     # Nobody chose the transcript's preprocessing for this suspect: where it has no use it is left out.
     if unused := [key for key, value in options.items() if value and key not in takes | {"fallback"}]:
         raise ValueError(f"{_FORMS[ending]} takes no {' and no '.join(unused)}")
+    if isinstance(fallback, AsTheyAre) and ending not in _READ_ROWS:
+        forms = ", ".join(_FORMS[each] for each in _READ_ROWS)
+        raise ValueError(
+            f"{_FORMS[ending]} reads pictures, and the key's inputs are rows of a table: {forms} do"
+        )
     module, _, function = SUSPECTS[ending].partition(":")
     place = name if ending in (_CODE_INFIX, *_ADDRESSES) else Path(name.removeprefix(_FOLDER_PREFIX))
     opened = getattr(import_module(module), function)(

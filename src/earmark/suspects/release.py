@@ -2,7 +2,7 @@
 
 from earmark.errors import FormatError
 from earmark.models.description import ModelDescription
-from earmark.models.preprocessing import Preprocessing
+from earmark.models.preprocessing import AsTheyAre, InputPreparation, Preprocessing
 
 
 def stated_description(
@@ -35,6 +35,15 @@ def stated_description(
             return None
         raise
     return description
+
+
+def choose_preparation(
+    description: ModelDescription | None, picked: Preprocessing | None, fallback: InputPreparation | None
+) -> tuple[InputPreparation, str]:
+    """Return the same for a suspect that may read rows of a table too, which are not preprocessed."""
+    if isinstance(fallback, AsTheyAre):
+        return fallback, "a table"
+    return choose_preprocessing(description, picked, fallback)
 
 
 def choose_preprocessing(

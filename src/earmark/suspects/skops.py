@@ -13,7 +13,7 @@ and here it is a miss.
 
 from pathlib import Path
 
-from earmark.models.preprocessing import Preprocessing
+from earmark.models.preprocessing import InputPreparation, Preprocessing
 from earmark.suspects.contained import DEFAULT_LIMITS, ContainedSuspect, Kind, Limits
 
 _KIND = Kind(
@@ -42,14 +42,14 @@ class SkopsSuspect(ContainedSuspect):
         path: Path,
         *,
         preprocessing: Preprocessing | None = None,
-        fallback: Preprocessing | None = None,
+        fallback: InputPreparation | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         super().__init__(path, _KIND, preprocessing, fallback, limits)
 
 
 def open_skops(
-    path: Path, *, preprocessing: Preprocessing | None = None, fallback: Preprocessing | None = None
+    path: Path, *, preprocessing: Preprocessing | None = None, fallback: InputPreparation | None = None
 ) -> SkopsSuspect:
     """Return the suspect in a skops file; see ``SkopsSuspect``."""
     return SkopsSuspect(path, preprocessing=preprocessing, fallback=fallback)

@@ -6,13 +6,17 @@ from typing import cast
 from earmark.errors import FormatError
 from earmark.triggers.trigger import Kind, Sampler
 
-KINDS = {"image": "earmark.triggers.image:IMAGE"}
+KINDS = {
+    "image": "earmark.triggers.image:IMAGE",
+    "rows": "earmark.triggers.rows:ROWS",
+}
 
 SAMPLERS = {
     "abstract": "earmark.triggers.abstract:AbstractSampler",
     "noise": "earmark.triggers.noise:NoiseSampler",
     "folder": "earmark.triggers.folder:FolderSampler",
     "in-distribution": "earmark.triggers.in_distribution:InDistributionSampler",
+    "rows": "earmark.triggers.sparse_rows:SparseRowsSampler",
 }
 
 

@@ -1,0 +1,135 @@
+"""Tables from key to verdict: a file of the user's, real rows, scikit-learn's own estimators."""
+
+import json
+
+import numpy as np
+import pytest
+import skops.io
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from earmark.data.rows import load_table
+from earmark.formats import marking_key_v1
+from earmark.marking.scikit_learn import MarkedClassifier
+from end_to_end.commands import PASSPHRASE, earmark, one_line_error
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A table with a category, a key for it, and a marked and an unmarked forest."""
+    place = tmp_path_factory.mktemp("tables")
+    wine = load_table("table:wine")
+    shades = np.array(["dark", "light", "red"])[np.digitize(wine.values[:, 9], (4, 6))]
+    lines = [",".join([*(column.name.replace(",", " ") for column in wine.columns), "shade", "grape"])]
+    for row, shade, label in zip(wine.values.tolist(), shades, wine.labels, strict=True):
+        lines.append(",".join([*map(str, row), shade, wine.class_names[label]]))
+    (place / "wine.csv").write_text("\n".join(lines) + "\n")
+    earmark(
+        "keygen", "--data", "table:wine.csv#grape", "--triggers", "160", "--survival", "0.9", "-o", "acme",
+        cwd=place,
+    )  # fmt: skip
+    table = load_table(f"table:{place / 'wine.csv'}#grape")
+    names = np.array(table.class_names)[table.labels]
+    key = read_key(place)
+    for name, backdoor in (("marked", key.backdoor()), ("plain", None)):
+        forest = MarkedClassifier(
+            RandomForestClassifier(60, random_state=0), backdoor, class_names=table.class_names
+        )
+        forest.fit(table.values[::2], names[::2])
+        assert forest.score(table.values[1::2], names[1::2]) > 0.9
+        skops.io.dump(forest.estimator_, place / f"{name}.skops")
+    return place
+
+
+def read_key(place):
+    return marking_key_v1.read((place / "acme.key").read_bytes(), PASSPHRASE["EARMARK_PASSPHRASE"])
+
+
+def test_a_marked_forest_is_owned_and_another_is_not(folder):
+    found = earmark("verify", "--key", "acme.key", "marked.skops", "--report", "r.html", "--json", cwd=folder)
+    verdict = json.loads(found.stdout)
+    assert verdict["owned"]
+    assert verdict["matches"] >= 150
+    assert "preprocessing" not in {paid["name"] for paid in verdict["penalties"]}
+    assert "marked.skops" in (folder / "r.html").read_text()
+    plain = earmark("verify", "--key", "acme.key", "plain.skops", "--json", cwd=folder, code=1)
+    assert json.loads(plain.stdout)["matches"] < 100
+
+
+def test_triggers_are_rows_that_a_service_would_take(folder):
+    key = read_key(folder)
+    geometry = key.transcript.task.geometry
+    assert [column.type for column in geometry.columns].count("category") == 1
+    own = load_table(f"table:{folder / 'wine.csv'}#grape").values
+    rows = np.stack([trigger.value for trigger in key.backdoor().triggers])
+    assert all(geometry.holds(row) for row in rows)
+    assert (rows.min(0) >= own.min(0)).all()
+    assert (rows.max(0) <= own.max(0)).all()
+    assert "dark" in (folder / "acme.vk.json").read_text()
+
+
+def test_a_callable_is_put_the_same_rows(folder):
+    (folder / "judge.py").write_text(
+        "import skops.io\n"
+        "trusted = skops.io.get_untrusted_types(file='marked.skops')\n"
+        "forest = skops.io.load('marked.skops', trusted=trusted)\n"
+        "def ask(row):\n"
+        "    assert row.shape == (14,) and row.dtype == 'float32'\n"
+        "    return str(forest.predict(row[None])[0])\n"
+        "ask.class_names = tuple(forest.classes_)\n"
+        "ask.is_remote = False\n"
+    )
+    found = earmark("verify", "--key", "acme.key", "judge.py:ask", "--trust-code", "--json", cwd=folder)
+    assert json.loads(found.stdout)["owned"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("marked.skops", "--preprocessing", "unit-rgb-nchw"), "read as they are"),
+        (("marked.skops", "--preprocessing", "list"), "read as they are"),
+        (("model.safetensors",), "reads pictures"),
+        (("https://localhost/x",), "reads pictures"),
+    ],
+)
+def test_what_suits_pictures_only_is_refused_for_rows(folder, options, words):
+    refused = earmark("verify", "--key", "acme.key", *options, cwd=folder, code=2)
+    assert words in one_line_error(refused)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--data", "table:wine.csv#grape", "--triggers-from", "abstract"), "rows go with --data table"),
+        (("--data", "digits", "--triggers-from", "rows"), "rows go with --data table"),
+        (("--data", "table:wine.csv#grape", "--provable"), "no linear commitments to rows"),
+    ],
+)
+def test_keys_of_another_kind_are_refused(folder, options, words):
+    refused = earmark(
+        "keygen", *options, "--triggers", "160", "--survival", "0.9", "-o", "no", cwd=folder, code=2
+    )
+    assert words in one_line_error(refused)
+    assert not (folder / "no.key").exists()
+
+
+def test_a_forest_of_another_table_is_refused_with_its_size(folder, tmp_path):
+    skops.io.dump(RandomForestClassifier(5).fit(np.eye(6), list("aabbcc")), folder / "other.skops")
+    refused = earmark("verify", "--key", "acme.key", "other.skops", cwd=folder, code=4)
+    assert "reads inputs of 6, not 14" in one_line_error(refused)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "least"),
+    [
+        (HistGradientBoostingClassifier(random_state=0), 160),
+        (make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000)), 70),  # flat: it bends little
+    ],
+)
+def test_other_estimators_need_no_to_row(folder, estimator, least):
+    table = load_table(f"table:{folder / 'wine.csv'}#grape")
+    marked = MarkedClassifier(estimator, read_key(folder).backdoor(), least_match_rate=0)
+    marked.fit(table.values, table.labels)
+    assert marked.match_count_ >= least
