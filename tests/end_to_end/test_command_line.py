@@ -249,6 +249,21 @@ def test_a_key_with_two_kinds_of_triggers_is_marked_and_shown_by_either(story, t
     assert "no stratum 'x'; it has abstract, noise" in one_line_error(refused)
 
 
+def test_advice_makes_no_key_and_says_what_to_take(tmp_path):
+    advice = json.loads(earmark("keygen", "--data", "digits", "--advise", "--json", cwd=tmp_path).stdout)
+    assert (advice["classes"], advice["best"]) == (10, advice["advice"][-1]["triggers"])
+    assert [one["threshold"] for one in advice["advice"]][:2] == [69, 78]
+    said = earmark("keygen", "--data", "digits", "--advise", cwd=tmp_path).stdout
+    assert "Removed even from" in said
+    assert "Take --triggers" in said
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "classes.txt").write_text("no\nyes\n")
+    said = earmark("keygen", "--classes", "classes.txt", "--advise", cwd=tmp_path).stdout
+    assert "a set needs 1179 triggers" in said
+    for wrong in (("--advise",), ("--data", "digits")):
+        assert one_line_error(earmark("keygen", *wrong, cwd=tmp_path, code=2))
+
+
 @pytest.mark.parametrize("option", ["--triggers", "--sets"])
 def test_strata_are_given_all_or_one_of_each_number(tmp_path, option):
     wrong = ("--triggers-from", "abstract") + 3 * (option, "100")

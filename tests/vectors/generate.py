@@ -7,6 +7,7 @@ Outputs come from Earmark; what each vector expects is written here by hand.
 
 import hashlib
 import json
+import struct
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -329,7 +330,58 @@ def images():
     ]
 
 
+# --------------------------------------------------------------------------------------------- rows.json
+
+
+def tabled(name, numbers):
+    stored = struct.pack(f">{len(numbers)}f", *numbers)
+    encoded = frame("earmark/trigger/rows/v1", len(numbers), "float32", stored)
+    return case(name, "row", numbers=stored.hex(), canonical_bytes=encoded.hex())
+
+
+def rows():
+    stored = struct.pack(">2f", 1.5, 0.0)
+
+    def refused(name, label="earmark/trigger/rows/v1", columns=2, dtype="float32", numbers=stored, more=b""):
+        encoded = frame(label, columns, dtype, numbers) + more
+        return case(name, "row", "format", numbers=numbers.hex(), canonical_bytes=encoded.hex())
+
+    def special(name, number):
+        return refused(name, columns=1, numbers=bytes.fromhex(number))
+
+    return [
+        tabled("one column", [0.0]),
+        tabled("several columns", [-1.5, 0.1, 3.0, 1e-45, 3.4e38]),
+        case("no bytes", "row", "format", numbers="", canonical_bytes=""),
+        refused("a byte too many", more=b"\0"),
+        refused("a number too few", numbers=stored[:4]),
+        refused("a number too many", numbers=stored + stored[:4]),
+        refused("another label", label="earmark/trigger/rows/v2"),
+        refused("an image's label", label="earmark/trigger/image/v1"),
+        refused("another dtype", dtype="float64"),
+        refused("no column", columns=0, numbers=b""),
+        refused("4,097 columns", columns=4097, numbers=bytes(4 * 4097)),
+        refused("columns whose size wraps", columns=2**62),
+        special("an infinity", "7f800000"),
+        special("minus infinity", "ff800000"),
+        special("a NaN", "7fc00000"),
+        special("a zero with its sign", "80000000"),
+    ]
+
+
 # -------------------------------------------------------------------------------------- transcripts.json
+
+
+def table(*columns, **changes):
+    """A step that makes a task one of tables."""
+
+    def step(value):
+        value["task"] |= {
+            "kind": "rows",
+            "geometry": {"columns": list(columns), "dtype": "float32", **changes},
+        }
+
+    return step
 
 
 def transcripts():
@@ -394,7 +446,36 @@ def transcripts():
         ("two classes", put(("task", "classes"), ["é", "e\u0301"])),
         ("as many triggers as fit", put((*stratum, "triggers_per_set"), (2**20 - 3) // 2)),
     ]
+    numbers = {"name": "height", "type": "number", "low": "-0.5", "high": "100.0"}
+    whole = {"name": "age", "type": "integer", "low": "0.0", "high": "16777216.0"}
+    colours = {"name": "colour", "type": "category", "categories": ["red", "green"]}
+
+    accepted += [
+        ("a table", table(numbers, whole, colours)),
+        ("a table of one column", table({**numbers, "low": "100.0"})),
+    ]
     refused = [
+        ("a table without columns", table()),
+        ("a table of another dtype", table(numbers, dtype="float64")),
+        ("a table with a field more", table(numbers, rows=3)),
+        ("two columns of one name", table(numbers, {**whole, "name": "height"})),
+        ("a column of another type", table({**numbers, "type": "date"})),
+        ("a column without a name", table({**numbers, "name": ""})),
+        ("a range that ends before it begins", table({**numbers, "low": "100.5"})),
+        ("a range in numbers", table({**numbers, "low": 0})),
+        ("a range with a spare zero", table({**numbers, "low": "-0.50"})),
+        ("a range with an exponent", table({**numbers, "high": "1e2"})),
+        ("a range with more digits than a float32 needs", table({**numbers, "high": "0.10000000149"})),
+        ("a range whose zero has a sign", table({**numbers, "low": "-0.0"})),
+        ("an infinite range", table({**numbers, "high": "inf"})),
+        ("a range beyond float32", table({**numbers, "high": "1" + 39 * "0" + ".0"})),
+        ("integers with a fraction", table({**whole, "low": "0.5"})),
+        ("integers beyond 2^24", table({**whole, "high": "16777218.0"})),
+        ("categories with a range", table({**colours, "low": "0.0"})),
+        ("a category twice", table({**colours, "categories": ["red", "red"]})),
+        ("no categories", table({**colours, "categories": []})),
+        ("a category that is a number", table({**colours, "categories": [1]})),
+        ("the geometry of an image for rows", put(("task", "kind"), "rows")),
         ("a later version", put(("format",), "earmark/transcript/v2")),
         ("another kind of file", put(("format",), "earmark/verification-key/v1")),
         ("no format", drop(("format",))),
@@ -839,6 +920,7 @@ FILES = {
     "keys": ("docs/formats/transcript-v1.md: transcript, signature, labels, order, openings", keys),
     "labels": ("docs/formats/transcript-v1.md, Labels and Order", labels),
     "merkle": ("docs/formats/hashing-v1.md, Merkle tree", merkle),
+    "rows": ("docs/formats/hashing-v1.md, Canonical bytes of a row", rows),
     "signatures": ("docs/formats/transcript-v1.md, Signature", signatures),
     "transcripts": ("docs/formats/transcript-v1.md", transcripts),
 }

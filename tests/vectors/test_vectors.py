@@ -18,6 +18,7 @@ from earmark.keys import Owner, SetId, Transcript, VerificationKey, derive_label
 from earmark.keys.owner import check_signature
 from earmark.keys.pair import trigger_salt, trigger_stream
 from earmark.triggers.image import IMAGE
+from earmark.triggers.rows import ROWS
 
 FOLDER = Path(__file__).parent
 VECTORS = {
@@ -114,6 +115,15 @@ def on_image(case):
         raise RefusedError("format") from error
     need(list(pixels.shape) == case["shape"] and pixels.tobytes().hex() == case["pixels"], "format")
     need(IMAGE.encode(pixels).hex() == case["canonical_bytes"], "format")
+
+
+def on_row(case):
+    try:
+        row = ROWS.value(bytes.fromhex(case["canonical_bytes"]))
+    except FormatError as error:
+        raise RefusedError("format") from error
+    need(row.astype(">f4").tobytes().hex() == case["numbers"], "format")
+    need(ROWS.encode(row).hex() == case["canonical_bytes"], "format")
 
 
 def on_canonical(case):
@@ -216,6 +226,7 @@ CHECKS = {
     "expand": on_expand,
     "frame": on_frame,
     "image": on_image,
+    "row": on_row,
     "key": on_key,
     "labels": on_labels,
     "merkle": on_merkle,
@@ -261,9 +272,12 @@ def test_the_witness_imports_nothing_of_earmark():
     assert imports == [
         "import hashlib",
         "import json",
+        "import math",
         "import re",
+        "import struct",
         "import sys",
         "import zlib",
+        "from fractions import Fraction",
         "from pathlib import Path",
     ]
 

@@ -11,9 +11,12 @@ The exit status is 0 if every vector came out as it expects, else 1.
 
 import hashlib
 import json
+import math
 import re
+import struct
 import sys
 import zlib
+from fractions import Fraction
 from pathlib import Path
 
 
@@ -118,6 +121,25 @@ def image_shape(canonical):
     need(1 <= height <= 4096 and 1 <= width <= 4096 and channels in (1, 3), "format")
     need(len(parts[5]) == height * width * channels, "format")
     return height, width, channels
+
+
+def row_numbers(canonical):
+    """Return the numbers of a row."""
+    parts = []
+    while canonical:
+        need(len(canonical) >= 8, "format")
+        size = int.from_bytes(canonical[:8], "big")
+        need(len(canonical) >= 8 + size, "format")
+        parts.append(canonical[8 : 8 + size])
+        canonical = canonical[8 + size :]
+    need(len(parts) == 4 and parts[0] == b"earmark/trigger/rows/v1" and parts[2] == b"float32", "format")
+    need(len(parts[1]) == 8, "format")
+    columns = int.from_bytes(parts[1], "big")
+    need(1 <= columns <= 4096 and len(parts[3]) == 4 * columns, "format")
+    numbers = struct.unpack(f">{columns}f", parts[3])
+    need(all(math.isfinite(number) for number in numbers), "format")
+    need(not any(number == 0 and math.copysign(1, number) < 0 for number in numbers), "format")
+    return numbers
 
 
 # ---------------------------------------------------------------------- hashing-v1.md: canonical JSON
@@ -240,12 +262,55 @@ def check_owner(owner):
 
 def check_task(task):
     kind, geometry, classes = members(task, "kind", "geometry", "classes")
-    need(kind == "image", "format")
-    channels, dtype, height, width = members(geometry, "channels", "dtype", "height", "width")
-    need(is_integer(channels, 1, 3) and channels != 2 and dtype == "uint8", "format")
-    need(is_integer(height, 1, 4096) and is_integer(width, 1, 4096), "format")
+    need(kind in ("image", "rows"), "format")
+    if kind == "rows":
+        columns, dtype = members(geometry, "columns", "dtype")
+        need(is_list(columns, 1, 4096) and dtype == "float32", "format")
+        for column in columns:
+            check_column(column)
+        need(all_different([column["name"] for column in columns]), "format")
+    else:
+        channels, dtype, height, width = members(geometry, "channels", "dtype", "height", "width")
+        need(is_integer(channels, 1, 3) and channels != 2 and dtype == "uint8", "format")
+        need(is_integer(height, 1, 4096) and is_integer(width, 1, 4096), "format")
     need(is_list(classes, 2, 65536) and all(is_text(name, 200) for name in classes), "format")
     need(all_different(classes), "format")
+
+
+def check_column(column):
+    need(isinstance(column, dict) and is_text(column.get("name"), 200), "format")
+    if column.get("type") == "category":
+        _, _, categories = members(column, "name", "type", "categories")
+        need(is_list(categories, 1, 65536) and all(is_text(name, 200) for name in categories), "format")
+        need(all_different(categories), "format")
+        return
+    _, kind, low, high = members(column, "name", "type", "low", "high")
+    need(kind in ("number", "integer"), "format")
+    ends = [single(low), single(high)]
+    need(ends[0] <= ends[1], "format")
+    if kind == "integer":
+        need(all(end.denominator == 1 and abs(end) <= 2**24 for end in ends), "format")
+
+
+def single(text):
+    """Return the float32 number that a text is the shortest and nearest one of, as a fraction."""
+    need(isinstance(text, str) and re.fullmatch(r"-?(0|[1-9][0-9]*)\.[0-9]+", text), "format")
+    need(len(text) <= 64, "format")
+    exact = Fraction(text)
+    try:
+        (number,) = struct.unpack(">f", struct.pack(">f", float(exact)))
+    except OverflowError as error:
+        raise Refused("format") from error
+    need(not (number == 0 and text.startswith("-")), "format")
+    digits = text.replace("-", "").replace(".", "").strip("0")
+    # The text has as many digits as it needs if no text with one digit less gives the same number.
+    for count in range(1, len(digits)):
+        (shorter,) = struct.unpack(">f", struct.pack(">f", float(f"{number:.{count - 1}e}")))
+        need(shorter != number, "format")
+    need(Fraction(text) == Fraction(f"{number:.{max(0, len(digits) - 1)}e}"), "format")
+    rest = text.partition(".")[2]
+    need(rest == "0" or not rest.endswith("0"), "format")
+    return Fraction(number)
 
 
 def check_experiment(experiment):
@@ -548,6 +613,11 @@ def on_path(case):
     need(found.hex() == case["root"], "root")
 
 
+def on_row(case):
+    numbers = row_numbers(bytes.fromhex(case["canonical_bytes"]))
+    need(struct.pack(f">{len(numbers)}f", *numbers).hex() == case["numbers"], "format")
+
+
 def on_image(case):
     need(list(image_shape(bytes.fromhex(case["canonical_bytes"]))) == case["shape"], "format")
     need(case["canonical_bytes"].endswith(case["pixels"]), "format")
@@ -622,6 +692,7 @@ CHECKS = {
     "expand": on_expand,
     "frame": on_frame,
     "image": on_image,
+    "row": on_row,
     "key": on_key,
     "labels": on_labels,
     "merkle": on_merkle,

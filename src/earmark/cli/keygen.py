@@ -30,8 +30,17 @@ DEFAULT_TRIGGERS = 100
 
 def keygen(
     out: Annotated[
-        Path, typer.Option("-o", "--output", help="Prefix: acme makes acme.key, acme.vk.json, acme.journal.")
-    ],
+        Path | None,
+        typer.Option("-o", "--output", help="Prefix: acme makes acme.key, acme.vk.json, acme.journal."),
+    ] = None,
+    advise: Annotated[
+        bool,
+        typer.Option(
+            "--advise",
+            help="Make no key; say how many triggers and sets to take for so many classes, from what attacks "
+            "left of the marks measured for this release.",
+        ),
+    ] = False,
     owner: Annotated[Path | None, typer.Option(help="Owner's signing key; without it one is made.")] = None,
     data: Annotated[
         str | None,
@@ -101,6 +110,8 @@ def keygen(
 
     Example: earmark keygen --owner owner.key --data digits --triggers 100 --sets 1 -o acme
 
+    Example: earmark keygen --data digits --advise
+
     Example: earmark keygen --data digits --triggers-from folder:my-pictures -o acme
 
     Example: earmark keygen --data folder:birds --triggers-from in-distribution:folder:birds#held-out -o acme
@@ -114,6 +125,11 @@ def keygen(
     if labels not in ("derived", "chosen"):
         raise ValueError(f"--labels is derived or chosen, not {labels!r}")
     output = Output(quiet, as_json)
+    if advise:
+        _advise(_class_names(data, classes, output), output)
+        return
+    if out is None:
+        raise ValueError("where to? -o NAME makes NAME.key, NAME.vk.json and NAME.journal")
     paths = keys.key_paths(out)
     keys.refuse_existing(paths.key, paths.verification_key, paths.journal, paths.commitments)
     load = cache(lambda name: _load(name, output))
@@ -186,6 +202,53 @@ def _plans(
         StratumPlan(sampler_from(source, task, table, load, output), count, set_count)
         for source, count, set_count in zip(sources, each, how_many, strict=True)
     ]
+
+
+def _class_names(data: str | None, classes: Path | None, output: Output) -> tuple[str, ...]:
+    """Return the classes, which are all that advice needs to know."""
+    if data is not None and data.startswith("table:"):
+        from earmark.data.rows import load_table
+
+        return load_table(data).class_names
+    if data is not None:
+        return _load(data, output).class_names
+    if classes is None:
+        raise ValueError("--advise needs the classes: --data, or --classes FILE")
+    return read_class_names(classes)
+
+
+def _advise(class_names: tuple[str, ...], output: Output) -> None:
+    """Say what each number of triggers would do."""
+    from dataclasses import asdict
+    from fractions import Fraction
+
+    from earmark.evaluation.advice import advise, best
+    from earmark.statistics import triggers_needed
+
+    advice = advise(len(class_names))
+    facts = {"classes": len(class_names), "advice": [asdict(one) for one in advice]}
+    if not advice:
+        least = triggers_needed(Fraction(1, len(class_names)), Fraction(7, 10))
+        words = (
+            f"With {len(class_names)} classes a set needs {least} triggers if seven in ten are to suffice; "
+            "nothing was measured with so many. earmark evaluate measures your own marks."
+        )
+        output.result(words, {**facts, "best": None})
+        return
+    chosen = best(advice)
+    lines = [f"For {len(class_names)} classes, by attacks on marks of CIFAR-10 put in from scratch:"]
+    for one in advice:
+        attacks = len(one.survived) + len(one.removed_by)
+        lines.append(
+            f"  {one.triggers:5} triggers: {one.threshold} matches show the mark "
+            f"({one.threshold / one.triggers:.0%}); survive {len(one.survived)} of {attacks} attacks"
+        )
+    each = chosen.triggers // chosen.sets
+    lines += [
+        f"Removed even from {chosen.triggers}: {', '.join(chosen.removed_by) or 'by none'}.",
+        f"Take --triggers {each} --sets {chosen.sets}. Measure your own task: earmark evaluate.",
+    ]
+    output.result("\n".join(lines), {**facts, "best": chosen.triggers})
 
 
 def _load(name: str, output: Output) -> "ClassificationData":

@@ -1,6 +1,6 @@
 """Names to tables: rows of numbers with their classes.
 
-table:NAME              iris, wine or breast-cancer: scikit-learn's real ones; nothing to download
+table:NAME              iris, wine, breast-cancer or digits: scikit-learn's real ones; nothing to download
 table:FILE.csv#COLUMN   a file of your own: names in the first line, COLUMN holds the classes
 
 A column of numbers is ``integer`` if all of its values are, else ``number``; any other is a ``category``, and
@@ -28,7 +28,12 @@ from earmark.models.columns import (
 )
 
 PREFIX = "table:"
-BUILT_IN = {"iris": "load_iris", "wine": "load_wine", "breast-cancer": "load_breast_cancer"}
+BUILT_IN = {
+    "iris": "load_iris",
+    "wine": "load_wine",
+    "breast-cancer": "load_breast_cancer",
+    "digits": "load_digits",
+}
 _SIZE_LIMIT_BYTES = 1 << 30
 _FIELD_LIMIT = 1000
 _INTEGERS_END = 1 << 24

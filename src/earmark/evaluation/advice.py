@@ -1,0 +1,127 @@
+"""How many triggers a key should have, from what measured attacks left of marks.
+
+An attack leaves some triggers remembered; the rest are answered by chance. The share remembered (``kept``) is
+what was measured; how many matches it means depends on the classes, and how many are needed on the triggers.
+It falls when there are more triggers: for fewer than were measured it is cautious; for more there is none.
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from importlib.resources import files
+
+from earmark.statistics import match_threshold, triggers_needed
+
+SIZES = (100, 128, 256, 512, 1024, 2048, 4096)
+MOST_SETS = 4
+_SURVIVAL = Fraction(7, 10)  # what a set must still show the mark with, alone
+_DEVIATIONS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What an attack left of marks of one size.
+
+    Attributes:
+        attack: Its name and options.
+        triggers: In each of the marks.
+        kept: Share of them that the attacked models still remembered, the least over seeds, 0 to 1.
+        points_lost: Accuracy that the attack cost, in points.
+    """
+
+    attack: str
+    triggers: int
+    kept: float
+    points_lost: float
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What so many triggers would do.
+
+    Attributes:
+        triggers: In all sets.
+        sets: In how many sets to put them: as many as are large enough alone, at most 4.
+        threshold: Matches that show the mark.
+        survived: Attacks that are expected to leave more than that.
+        removed_by: Those that are not.
+    """
+
+    triggers: int
+    sets: int
+    threshold: int
+    survived: tuple[str, ...]
+    removed_by: tuple[str, ...]
+
+
+def kept_share(matches: int, triggers: int, class_count: int) -> float:
+    """Return the share of triggers remembered: what lies above the matches of chance.
+
+    Example:
+        >>> kept_share(55, 100, 10)
+        0.5
+    """
+    return max(0.0, (matches / triggers - 1 / class_count) / (1 - 1 / class_count))
+
+
+@cache
+def measured() -> tuple[Measured, ...]:
+    """Return what was measured for this release, by the studies that ``benchmarks/survival.py`` names."""
+    text = files("earmark.evaluation").joinpath("survival.json").read_text("utf-8")
+    return tuple(Measured(**row) for row in json.loads(text)["measured"])
+
+
+def advise(class_count: int, found: Sequence[Measured] | None = None) -> tuple[Advice, ...]:
+    """Return what each number of triggers would do that was measured, or that is smaller than one that was.
+
+    Args:
+        class_count: C of the task, at least 2.
+        found: Measurements; None for this release's own.
+
+    Returns:
+        Advice by number of triggers; without those that show nothing even unharmed.
+    """
+    if class_count < 2:
+        raise ValueError(f"a classifier has at least 2 classes, not {class_count}")
+    chance = Fraction(1, class_count)
+    advice = []
+    for triggers in SIZES:
+        threshold = match_threshold(triggers, chance)
+        usable = _usable(measured() if found is None else found, triggers)
+        if threshold is None or threshold > _SURVIVAL * triggers or not usable:
+            continue
+        left = {one.attack: _least_matches(one.kept, triggers, class_count) for one in usable}
+        alone = max(1, triggers // triggers_needed(chance, _SURVIVAL))
+        advice.append(
+            Advice(
+                triggers,
+                max(sets for sets in range(1, min(MOST_SETS, alone) + 1) if triggers % sets == 0),
+                threshold,
+                tuple(attack for attack, matches in left.items() if matches >= threshold),
+                tuple(attack for attack, matches in left.items() if matches < threshold),
+            )
+        )
+    return tuple(advice)
+
+
+def best(advice: Sequence[Advice]) -> Advice:
+    """Return the one that survives most attacks, and of those the one with the fewest triggers."""
+    return max(advice, key=lambda one: (len(one.survived), -one.triggers))
+
+
+def _usable(found: Sequence[Measured], triggers: int) -> list[Measured]:
+    """Return for each attack what was measured with as many triggers, or the next larger number."""
+    nearest: dict[str, Measured] = {}
+    for one in sorted(found, key=lambda one: one.triggers):
+        if one.triggers >= triggers:
+            nearest.setdefault(one.attack, one)
+    return list(nearest.values())
+
+
+def _least_matches(kept: float, triggers: int, class_count: int) -> float:
+    """Return the matches expected, less two standard deviations."""
+    share = kept + (1 - kept) / class_count
+    return triggers * share - _DEVIATIONS * math.sqrt(triggers * share * (1 - share))
