@@ -16,6 +16,7 @@ from earmark.keys.transcript import STRATUM_KINDS
 from earmark.models.columns import Column
 from earmark.triggers import SAMPLERS, FiniteSampler, Trigger, kind_named, sampler_named
 from earmark.triggers.abstract import AbstractSampler
+from earmark.triggers.audio import AudioGeometry
 from earmark.triggers.image import ImageGeometry
 from earmark.triggers.rows import RowGeometry
 
@@ -27,6 +28,7 @@ GEOMETRIES = {
         ImageGeometry(12, 30, 3),
         ImageGeometry(65, 24, 1),
     ),
+    "audio": (AudioGeometry(4000, 8000), AudioGeometry(16000, 16000), AudioGeometry(500, 2000)),
     "rows": (
         RowGeometry(
             (

@@ -369,6 +369,40 @@ def rows():
     ]
 
 
+# ---------------------------------------------------------------------------------------- recordings.json
+
+
+def recorded(name, rate, *samples):
+    stored = struct.pack(f">{len(samples)}h", *samples)
+    encoded = frame("earmark/trigger/audio/v1", len(samples), rate, "int16", stored)
+    return case(name, "recording", rate=rate, samples=list(samples), canonical_bytes=encoded.hex())
+
+
+def recordings():
+    stored = struct.pack(">3h", 1, -2, 3)
+
+    def refused(
+        name, label="earmark/trigger/audio/v1", samples=3, rate=8000, dtype="int16", values=stored, more=b""
+    ):
+        encoded = frame(label, samples, rate, dtype, values) + more
+        return case(name, "recording", "format", rate=rate, samples=[1, -2, 3], canonical_bytes=encoded.hex())
+
+    return [
+        recorded("one sample", 1, 0),
+        recorded("loud and soft", 44100, -32768, 32767, 0, -1),
+        case("no bytes", "recording", "format", rate=1, samples=[], canonical_bytes=""),
+        refused("a byte too many", more=b"\0"),
+        refused("a sample too few", values=stored[:4]),
+        refused("half a sample", values=stored + b"\0"),
+        refused("another label", label="earmark/trigger/audio/v2"),
+        refused("another dtype", dtype="uint16"),
+        refused("no sample", samples=0, values=b""),
+        refused("samples whose size wraps", samples=2**63),
+        refused("rate 0", rate=0),
+        refused("rate 384,001", rate=384001),
+    ]
+
+
 # -------------------------------------------------------------------------------------- transcripts.json
 
 
@@ -380,6 +414,16 @@ def table(*columns, **changes):
             "kind": "rows",
             "geometry": {"columns": list(columns), "dtype": "float32", **changes},
         }
+
+    return step
+
+
+def heard(**changes):
+    """A step that makes a task one of recordings."""
+
+    def step(value):
+        stated = {"samples": 8000, "rate": 8000, "dtype": "int16", **changes}
+        value["task"] |= {"kind": "audio", "geometry": stated}
 
     return step
 
@@ -451,10 +495,17 @@ def transcripts():
     colours = {"name": "colour", "type": "category", "categories": ["red", "green"]}
 
     accepted += [
+        ("recordings", heard()),
+        ("the longest recordings", heard(samples=2**24, rate=384_000)),
         ("a table", table(numbers, whole, colours)),
         ("a table of one column", table({**numbers, "low": "100.0"})),
     ]
     refused = [
+        ("recordings without a sample", heard(samples=0)),
+        ("recordings that are too long", heard(samples=2**24 + 1)),
+        ("recordings of rate 0", heard(rate=0)),
+        ("recordings of another dtype", heard(dtype="float32")),
+        ("recordings of two channels", heard(channels=2)),
         ("a table without columns", table()),
         ("a table of another dtype", table(numbers, dtype="float64")),
         ("a table with a field more", table(numbers, rows=3)),
@@ -920,6 +971,7 @@ FILES = {
     "keys": ("docs/formats/transcript-v1.md: transcript, signature, labels, order, openings", keys),
     "labels": ("docs/formats/transcript-v1.md, Labels and Order", labels),
     "merkle": ("docs/formats/hashing-v1.md, Merkle tree", merkle),
+    "recordings": ("docs/formats/hashing-v1.md, Canonical bytes of a recording", recordings),
     "rows": ("docs/formats/hashing-v1.md, Canonical bytes of a row", rows),
     "signatures": ("docs/formats/transcript-v1.md, Signature", signatures),
     "transcripts": ("docs/formats/transcript-v1.md", transcripts),

@@ -17,6 +17,7 @@ from earmark.formats import claim_v1
 from earmark.keys import Owner, SetId, Transcript, VerificationKey, derive_labels, question_order
 from earmark.keys.owner import check_signature
 from earmark.keys.pair import trigger_salt, trigger_stream
+from earmark.triggers.audio import AUDIO
 from earmark.triggers.image import IMAGE
 from earmark.triggers.rows import ROWS
 
@@ -115,6 +116,15 @@ def on_image(case):
         raise RefusedError("format") from error
     need(list(pixels.shape) == case["shape"] and pixels.tobytes().hex() == case["pixels"], "format")
     need(IMAGE.encode(pixels).hex() == case["canonical_bytes"], "format")
+
+
+def on_recording(case):
+    try:
+        found = AUDIO.value(bytes.fromhex(case["canonical_bytes"]))
+    except FormatError as error:
+        raise RefusedError("format") from error
+    need((found.rate, found.tolist()) == (case["rate"], case["samples"]), "format")
+    need(AUDIO.encode(found).hex() == case["canonical_bytes"], "format")
 
 
 def on_row(case):
@@ -226,6 +236,7 @@ CHECKS = {
     "expand": on_expand,
     "frame": on_frame,
     "image": on_image,
+    "recording": on_recording,
     "row": on_row,
     "key": on_key,
     "labels": on_labels,

@@ -107,14 +107,8 @@ def lead(leaf, index, count, path):
 
 
 def image_shape(canonical):
-    """Read the parts one by one and return (height, width, channels)."""
-    parts = []
-    while canonical:
-        need(len(canonical) >= 8, "format")
-        size = int.from_bytes(canonical[:8], "big")
-        need(len(canonical) >= 8 + size, "format")
-        parts.append(canonical[8 : 8 + size])
-        canonical = canonical[8 + size :]
+    """Return (height, width, channels)."""
+    parts = unframed(canonical)
     need(len(parts) == 6 and parts[0] == b"earmark/trigger/image/v1" and parts[4] == b"uint8", "format")
     need(all(len(part) == 8 for part in parts[1:4]), "format")
     height, width, channels = (int.from_bytes(part, "big") for part in parts[1:4])
@@ -123,8 +117,8 @@ def image_shape(canonical):
     return height, width, channels
 
 
-def row_numbers(canonical):
-    """Return the numbers of a row."""
+def unframed(canonical):
+    """Read the parts one by one."""
     parts = []
     while canonical:
         need(len(canonical) >= 8, "format")
@@ -132,6 +126,22 @@ def row_numbers(canonical):
         need(len(canonical) >= 8 + size, "format")
         parts.append(canonical[8 : 8 + size])
         canonical = canonical[8 + size :]
+    return parts
+
+
+def recording(canonical):
+    """Return the rate and the samples of a recording."""
+    parts = unframed(canonical)
+    need(len(parts) == 5 and parts[0] == b"earmark/trigger/audio/v1" and parts[3] == b"int16", "format")
+    need(len(parts[1]) == len(parts[2]) == 8, "format")
+    count, rate = (int.from_bytes(part, "big") for part in parts[1:3])
+    need(1 <= count <= 2**24 and 1 <= rate <= 384000 and len(parts[4]) == 2 * count, "format")
+    return rate, struct.unpack(f">{count}h", parts[4])
+
+
+def row_numbers(canonical):
+    """Return the numbers of a row."""
+    parts = unframed(canonical)
     need(len(parts) == 4 and parts[0] == b"earmark/trigger/rows/v1" and parts[2] == b"float32", "format")
     need(len(parts[1]) == 8, "format")
     columns = int.from_bytes(parts[1], "big")
@@ -262,14 +272,17 @@ def check_owner(owner):
 
 def check_task(task):
     kind, geometry, classes = members(task, "kind", "geometry", "classes")
-    need(kind in ("image", "rows"), "format")
+    need(kind in ("image", "rows", "audio"), "format")
+    if kind == "audio":
+        dtype, rate, samples = members(geometry, "dtype", "rate", "samples")
+        need(is_integer(samples, 1, 2**24) and is_integer(rate, 1, 384000) and dtype == "int16", "format")
     if kind == "rows":
         columns, dtype = members(geometry, "columns", "dtype")
         need(is_list(columns, 1, 4096) and dtype == "float32", "format")
         for column in columns:
             check_column(column)
         need(all_different([column["name"] for column in columns]), "format")
-    else:
+    if kind == "image":
         channels, dtype, height, width = members(geometry, "channels", "dtype", "height", "width")
         need(is_integer(channels, 1, 3) and channels != 2 and dtype == "uint8", "format")
         need(is_integer(height, 1, 4096) and is_integer(width, 1, 4096), "format")
@@ -613,6 +626,11 @@ def on_path(case):
     need(found.hex() == case["root"], "root")
 
 
+def on_recording(case):
+    rate, samples = recording(bytes.fromhex(case["canonical_bytes"]))
+    need(rate == case["rate"] and list(samples) == case["samples"], "format")
+
+
 def on_row(case):
     numbers = row_numbers(bytes.fromhex(case["canonical_bytes"]))
     need(struct.pack(f">{len(numbers)}f", *numbers).hex() == case["numbers"], "format")
@@ -692,6 +710,7 @@ CHECKS = {
     "expand": on_expand,
     "frame": on_frame,
     "image": on_image,
+    "recording": on_recording,
     "row": on_row,
     "key": on_key,
     "labels": on_labels,

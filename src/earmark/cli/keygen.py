@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _CLASSES_LIMIT_BYTES = 16 << 20
 DEFAULT_TRIGGERS = 100
+_USUAL_SOURCES = {"image": "abstract", "rows": "rows", "audio": "audio"}
 
 
 def keygen(
@@ -50,7 +51,10 @@ def keygen(
         ),
     ] = None,
     input_shape: Annotated[
-        str | None, typer.Option("--input", help="Input shape instead of --data, e.g. image:32x32x3.")
+        str | None,
+        typer.Option(
+            "--input", help="Input shape instead of --data, e.g. image:32x32x3, or audio:SAMPLES@RATE."
+        ),
     ] = None,
     classes: Annotated[
         Path | None, typer.Option(help="With --input: a text file with one class name a line, in order.")
@@ -64,8 +68,8 @@ def keygen(
         typer.Option(
             help="What the triggers are: abstract, noise, noise:gaussian, folder:PATH (your own pictures), "
             "in-distribution:DATA (its test part), in-distribution:folder:PATH#PART (the folder PATH/PART), "
-            "or rows, for tables [default: abstract, or rows]. Given again, the key has sets of that kind "
-            "too: repeat --triggers and --sets in the same order."
+            "for tables rows, for recordings audio [default: what suits the task]. Given again, the key has "
+            "sets of that kind too: repeat --triggers and --sets in the same order."
         ),
     ] = None,
     sets: Annotated[
@@ -139,7 +143,7 @@ def keygen(
 
         table = load_table(data)
     task = _task(data, input_shape, classes, load) if table is None else _task_of_rows(table)
-    sources = triggers_from or ["abstract" if table is None else "rows"]
+    sources = triggers_from or [_USUAL_SOURCES[task.geometry.kind]]
     plans = _plans(sources, triggers, sets, task, table, load, output)
     trigger_count = sum(plan.trigger_count for plan in plans)
     revival = None if revivable is None else _revival(load(revivable), task)

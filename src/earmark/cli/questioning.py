@@ -91,7 +91,7 @@ def _fallback(key: "MarkingKey") -> "InputPreparation | None":
     """Return how inputs are read by a suspect whose release does not say it."""
     from earmark.models.preprocessing import AsTheyAre, Preprocessing
 
-    if key.transcript.task.geometry.kind == "rows":
+    if key.transcript.task.geometry.kind != "image":
         return AsTheyAre()
     fixed = key.transcript.experiment.preprocessing
     return None if fixed is None else Preprocessing.from_json(fixed)

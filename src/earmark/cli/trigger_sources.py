@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from earmark.keys import Task
     from earmark.triggers import Sampler
 
-FORMS = ("abstract", "noise", "noise:gaussian", "folder:PATH", "in-distribution:DATA[#PART]", "rows")
+FORMS = ("abstract", "noise", "noise:gaussian", "folder:PATH", "in-distribution:DATA[#PART]", "rows", "audio")
 
 
 def sampler_from(
@@ -48,6 +48,10 @@ def sampler_from(
         from earmark.triggers.abstract import AbstractSampler
 
         return AbstractSampler()
+    if form == ("audio", False):
+        from earmark.triggers.sounds import SoundSampler
+
+        return SoundSampler()
     if form is not None and name == "noise":
         from earmark.triggers.noise import NoiseSampler
 

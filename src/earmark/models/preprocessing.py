@@ -135,19 +135,33 @@ class Preprocessing:
 
 @dataclass(frozen=True, slots=True)
 class AsTheyAre:
-    """What tables need: a model reads their rows as they are, float32 ``(batch, columns)``.
+    """What rows of tables and recordings need: a model reads them as they are.
 
     There is nothing to tune, so nothing is paid for.
     """
 
-    def __call__(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return the rows; ValueError for anything else."""
-        if rows.ndim != 2 or rows.dtype != np.float32:
-            raise ValueError(f"expected float32 (batch, columns), not {rows.dtype} {rows.shape}")
-        return rows
+    def __call__(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return what the model reads.
+
+        Args:
+            inputs: Rows, float32 ``(batch, columns)``; or recordings, int16 ``(batch, samples)``.
+
+        Returns:
+            float32: rows as they are, samples divided by 32,768.
+
+        Raises:
+            ValueError: They are neither.
+        """
+        if inputs.ndim == 2 and inputs.dtype == np.float32:
+            return inputs
+        if inputs.ndim == 2 and inputs.dtype == np.int16:
+            return np.asarray(inputs, np.float32) / np.float32(32768)
+        raise ValueError(
+            f"expected float32 (batch, columns) or int16 (batch, samples), not {inputs.dtype} {inputs.shape}"
+        )
 
     def __str__(self) -> str:
-        return "rows as they are"
+        return "as they are"
 
 
 InputPreparation: TypeAlias = Preprocessing | AsTheyAre

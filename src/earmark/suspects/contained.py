@@ -76,12 +76,14 @@ class Kind:
         child: The module of this package whose ``main()`` the child runs.
         packages: What the child imports; all of them come with the extra.
         extra: The extra that installs them.
+        flattens: Whether it reads pictures too as one row of numbers.
     """
 
     words: str
     child: str
     packages: tuple[str, ...]
     extra: str
+    flattens: bool = False
 
 
 class ContainedSuspect(AnswersFromScores):
@@ -119,7 +121,7 @@ class ContainedSuspect(AnswersFromScores):
             )
             self._preprocessing, source = choose_preparation(description, preprocessing, fallback)
             self._header = header
-            _check_fit(header, self._preprocessing)
+            _check_fit(header, self._preprocessing, kind)
             self.class_count = _class_count(header, description)
         except (FormatError, SuspectError) as error:
             self._child.close()
@@ -133,9 +135,9 @@ class ContainedSuspect(AnswersFromScores):
 
     @property
     def reads(self) -> Preprocessing:
-        """How pictures become what the model reads; FormatError if it is put rows of a table."""
+        """How pictures become what the model reads; FormatError if it is put other inputs."""
         if isinstance(self._preprocessing, AsTheyAre):
-            raise FormatError(f"{self.name} reads rows of a table, and no pictures")
+            raise FormatError(f"{self.name} is put other inputs than pictures")
         return self._preprocessing
 
     @property
@@ -254,11 +256,13 @@ def _are_names(names: Any, count: int | None) -> bool:
     )
 
 
-def _check_fit(header: _Header, preprocessing: InputPreparation) -> None:
+def _check_fit(header: _Header, preprocessing: InputPreparation, kind: Kind) -> None:
     if isinstance(preprocessing, AsTheyAre):
         if len(header.input_shape) == 4:
-            raise FormatError("it reads pictures, and the key's inputs are rows of a table")
+            raise FormatError("it reads pictures, and the key's inputs are none")
         return
+    if len(header.input_shape) == 2 and not kind.flattens:
+        raise FormatError("it reads rows of numbers; an image classifier reads a tensor of four dimensions")
     if len(header.input_shape) == 4:
         place = 1 if preprocessing.layout == "NCHW" else 3
         if header.input_shape[place] not in (None, preprocessing.channels):

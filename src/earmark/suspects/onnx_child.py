@@ -62,6 +62,7 @@ class _Model:
         import numpy as np
 
         value = np.rint(value) if self._dtype == "uint8" else value
+        value = value.reshape(1, -1) if len(self._input.shape) == 2 else value
         batch = np.repeat(value.astype(self._dtype), self._batch, axis=0)
         scores = np.asarray(self._session.run([self._output.name], {self._input.name: batch})[0])
         if scores.ndim < 2 or scores.shape[0] != self._batch or scores[0].size > CLASS_LIMIT:
@@ -96,10 +97,12 @@ def _only_input(inputs: Any) -> Any:
     if len(inputs) != 1:
         raise FormatError(f"it has {len(inputs)} inputs; an image classifier has one")
     only = inputs[0]
-    if only.type not in _DTYPES or not only.shape or len(only.shape) != 4:
+    dimensions = len(only.shape or ())
+    is_known = only.type in _DTYPES and (dimensions == 4 or (dimensions == 2 and only.type in _FLOATS))
+    if not is_known:
         raise FormatError(
-            f"its input is {only.type} with dimensions {only.shape}; "
-            "an image classifier reads a float or uint8 tensor of four dimensions"
+            f"its input is {only.type} with dimensions {only.shape}; an image classifier reads a float or "
+            "uint8 tensor of four dimensions, one of rows or recordings a float tensor of two"
         )
     return only
 

@@ -105,7 +105,7 @@ def open_suspect(
     if isinstance(fallback, AsTheyAre) and ending not in _READ_ROWS:
         forms = ", ".join(_FORMS[each] for each in _READ_ROWS)
         raise ValueError(
-            f"{_FORMS[ending]} reads pictures, and the key's inputs are rows of a table: {forms} do"
+            f"{_FORMS[ending]} reads pictures, and the key's inputs are none: {forms} read others"
         )
     module, _, function = SUSPECTS[ending].partition(":")
     place = name if ending in (_CODE_INFIX, *_ADDRESSES) else Path(name.removeprefix(_FOLDER_PREFIX))

@@ -40,9 +40,9 @@ def stated_description(
 def choose_preparation(
     description: ModelDescription | None, picked: Preprocessing | None, fallback: InputPreparation | None
 ) -> tuple[InputPreparation, str]:
-    """Return the same for a suspect that may read rows of a table too, which are not preprocessed."""
+    """Return the same for a suspect that may read rows or recordings too, which are not preprocessed."""
     if isinstance(fallback, AsTheyAre):
-        return fallback, "a table"
+        return fallback, "inputs that need none"
     return choose_preprocessing(description, picked, fallback)
 
 

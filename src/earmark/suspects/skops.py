@@ -17,7 +17,11 @@ from earmark.models.preprocessing import InputPreparation, Preprocessing
 from earmark.suspects.contained import DEFAULT_LIMITS, ContainedSuspect, Kind, Limits
 
 _KIND = Kind(
-    "scikit-learn file", "skops_child", ("skops", "sklearn", "scipy", "joblib", "threadpoolctl"), "skops"
+    "scikit-learn file",
+    "skops_child",
+    ("skops", "sklearn", "scipy", "joblib", "threadpoolctl"),
+    "skops",
+    flattens=True,
 )
 
 

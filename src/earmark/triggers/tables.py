@@ -9,6 +9,7 @@ from earmark.triggers.trigger import Kind, Sampler
 KINDS = {
     "image": "earmark.triggers.image:IMAGE",
     "rows": "earmark.triggers.rows:ROWS",
+    "audio": "earmark.triggers.audio:AUDIO",
 }
 
 SAMPLERS = {
@@ -17,6 +18,7 @@ SAMPLERS = {
     "folder": "earmark.triggers.folder:FolderSampler",
     "in-distribution": "earmark.triggers.in_distribution:InDistributionSampler",
     "rows": "earmark.triggers.sparse_rows:SparseRowsSampler",
+    "audio": "earmark.triggers.sounds:SoundSampler",
 }
 
 
