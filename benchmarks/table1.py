@@ -24,6 +24,7 @@ from earmark.data import ClassificationData, load_data
 from earmark.keys import MarkingKey, OwnerKey, Task, keygen
 from earmark.marking.augmentation import TriggerAugmentation
 from earmark.marking.embedding import Embedding
+from earmark.marking.look_alikes import LookAlikes
 from earmark.marking.recipes import FROM_SCRATCH, PRE_TRAINED, count_matches, mark
 from earmark.models.description import ModelDescription
 from earmark.models.prediction import predict_scores
@@ -56,6 +57,8 @@ class Arm:
         embedding: Attributes of ``Embedding``; None for the paper's plain mixture.
         augmentation: Attributes of ``TriggerAugmentation``; None to show triggers as they are.
         exposures: How often each trigger is shown; None for the recipe's own number.
+        start: Share of the training before the first trigger; None to begin with them.
+        look_alikes: Attributes of ``LookAlikes`` beside the sampler; None for no such pictures.
     """
 
     name: str
@@ -68,6 +71,8 @@ class Arm:
     embedding: dict[str, Any] | None = None
     augmentation: dict[str, Any] | None = None
     exposures: int | None = None
+    start: float | None = None
+    look_alikes: dict[str, Any] | None = None
 
     @property
     def is_marked(self) -> bool:
@@ -174,6 +179,11 @@ def identity_of(study: Study, arm: Arm, seed: int, description: ModelDescription
     return json.dumps([study.name, study.data, parts, description.to_text(), root, start])
 
 
+def embedding_of(attributes: dict[str, Any]) -> Embedding:
+    """Return the parts of the triggers' loss that an arm names."""
+    return Embedding(**{**attributes, "layers": tuple(attributes.get("layers", ()))})
+
+
 def one_run(study: Study, arm: Arm, seed: int, data: ClassificationData, device: str) -> dict[str, Any]:
     """Train one model, keep it, and return what was measured."""
     description = describe(study.architecture, data.input_shape, data.class_names, study.width)
@@ -210,8 +220,12 @@ def one_run(study: Study, arm: Arm, seed: int, data: ClassificationData, device:
                 settings=settings,
                 per_batch=arm.per_batch,
                 exposures=arm.exposures or base.exposures,
-                embedding=None if arm.embedding is None else Embedding(**arm.embedding),
+                embedding=None if arm.embedding is None else embedding_of(arm.embedding),
                 augmentation=None if arm.augmentation is None else TriggerAugmentation(**arm.augmentation),
+                start=arm.start or 0.0,
+                look_alikes=None
+                if arm.look_alikes is None
+                else LookAlikes(AbstractSampler(), **arm.look_alikes),
             )
             backdoor = key.backdoor()
             marking = mark(

@@ -17,6 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from earmark.marking.entanglement import entanglement, watched
+from earmark.marking.look_alikes import LookAlikes, blurred
+
 _Norm: TypeAlias = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 _Statistics: TypeAlias = dict[_Norm, tuple[Tensor, Tensor]]
 
@@ -29,26 +32,35 @@ class Embedding:
         weight: Of the triggers' mean loss, beside the mean loss of the clean pictures. In the paper's own
             mixture of k triggers among b pictures it is k / b.
         clean_norm: Whether triggers are normalised with the batch statistics of the clean pictures, which is
-            how they will be normalised when the model is questioned; without batch normalisation no change.
+            how they will be normalised when the model is questioned; else they go through the network in one
+            batch with them, as in the paper. Without batch normalisation no change.
         perturbation: How far all weights are moved against the triggers before their loss is taken, as a
             share of the weights' norm; 0 for not at all. It goes with ``clean_norm`` only: without it marks
             came out weaker than without either (Gan et al. 2023).
         margin: By how much the label's score has to exceed the others, beyond what the loss asks anyway.
+        entangle: Weight, beside the triggers' loss, of another at inner layers: there too a trigger is to
+            lie with the clean pictures of its label and not with those of other classes. Then what comes
+            after such a layer cannot be trained anew without taking the triggers along.
+        layers: Names of these layers, e.g. the last block of each stage.
     """
 
     weight: float = 0.3
     clean_norm: bool = True
     perturbation: float = 0.0
     margin: float = 0.0
+    entangle: float = 0.0
+    layers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("weight", "perturbation", "margin"):
+        for name in ("weight", "perturbation", "margin", "entangle"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be at least 0 and finite, not {getattr(self, name)}")
         if self.weight == 0:
             raise ValueError("with a weight of 0 no trigger would be learned")
         if self.perturbation and not self.clean_norm:
             raise ValueError("perturbation needs clean_norm")
+        if bool(self.entangle) != bool(self.layers):
+            raise ValueError("entangle and layers go together")
 
 
 class EmbeddingLoss:
@@ -58,44 +70,95 @@ class EmbeddingLoss:
         embedding: The parts.
         per_batch: How many triggers there are at the end of each batch, at least 1.
         label_smoothing: Of the clean pictures' targets.
+        look_alikes: Pictures like triggers that are none, and what ``LookAlikes.inputs`` made of them; None
+            to show no such pictures. Which of them a step shows follows from PyTorch's own randomness.
 
     Source:
         clean statistics and perturbed weights: Gan et al. 2023 (ICCV), Algorithm 1, with random labels for
         single triggers in place of one class for all
     """
 
-    def __init__(self, embedding: Embedding, per_batch: int, label_smoothing: float = 0.0) -> None:
+    def __init__(
+        self,
+        embedding: Embedding,
+        per_batch: int,
+        label_smoothing: float = 0.0,
+        look_alikes: tuple[LookAlikes, Tensor] | None = None,
+    ) -> None:
         if per_batch < 1:
             raise ValueError(f"per_batch must be at least 1, not {per_batch}")
+        self._look_alikes = look_alikes
         self._embedding = embedding
         self._per_batch = per_batch
         self._smoothing = label_smoothing
 
-    def __call__(self, module: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
+    def __call__(
+        self, module: nn.Module, inputs: Tensor, targets: Tensor, trigger_count: int | None = None
+    ) -> Tensor:
         """Return the loss of a step.
 
         Args:
             module: The network, in training mode.
             inputs: ``(batch + per_batch, …)``, triggers last.
             targets: Class numbers likewise, or distributions over classes.
+            trigger_count: How many of them are triggers, if not ``per_batch``; 0 in a step without.
 
         Returns:
             A number to go backward from.
         """
-        clean_count = len(inputs) - self._per_batch
+        triggers_shown = self._per_batch if trigger_count is None else trigger_count
+        clean_count = len(inputs) - triggers_shown
         if clean_count < 1:
-            raise ValueError(f"a batch of {len(inputs)} holds nothing beside {self._per_batch} triggers")
+            raise ValueError(f"a batch of {len(inputs)} holds nothing beside {triggers_shown} triggers")
         shown, triggers = inputs[:clean_count], inputs[clean_count:]
+        right, labels = targets[:clean_count], targets[clean_count:]
+        if triggers_shown == 0:
+            return self._clean(module(shown), right)
+        alike = self._chosen_look_alikes(inputs)
+        if not self._embedding.clean_norm:
+            with watched(module, self._embedding.layers) as seen:
+                scores = module(torch.cat([inputs, alike]))
+            own = self._loss(scores[clean_count : len(inputs)], labels)
+            parts = [(found[:clean_count], found[clean_count : len(inputs)]) for found in seen]
+            own = own + self._entangled(parts, right, labels)
+            return self._sum(self._clean(scores[:clean_count], right), own, scores[len(inputs) :])
         statistics: _Statistics = {}
-        if self._embedding.clean_norm:
-            with _recorded(module, statistics):
-                scores = module(shown)
-        else:
-            scores = module(shown)
-        clean = nn.functional.cross_entropy(scores, targets[:clean_count], label_smoothing=self._smoothing)
+        with _recorded(module, statistics), watched(module, self._embedding.layers) as of_clean:
+            clean = self._clean(module(shown), right)
         with _normalised_by(statistics):
-            own = self._of_triggers(module, triggers, targets[clean_count:])
-        return clean + self._embedding.weight * own
+            with watched(module, self._embedding.layers) as of_triggers:
+                own = self._of_triggers(module, triggers, labels)
+            # With perturbed weights the triggers went through twice; the last time counts.
+            parts = list(zip(of_clean, of_triggers[-len(of_clean) :], strict=True)) if of_clean else []
+            own = own + self._entangled(parts, right, labels)
+            return self._sum(clean, own, module(alike) if len(alike) else alike)
+
+    def _entangled(self, parts: list[tuple[Tensor, Tensor]], right: Tensor, labels: Tensor) -> Tensor | float:
+        if not parts:
+            return 0.0
+        losses = [entanglement(clean, own, _classes(right), _classes(labels)) for clean, own in parts]
+        return self._embedding.entangle * torch.stack(losses).mean()
+
+    def _clean(self, scores: Tensor, targets: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(scores, targets, label_smoothing=self._smoothing)
+
+    def _chosen_look_alikes(self, inputs: Tensor) -> Tensor:
+        """Return some look-alikes and after them the same blurred; an empty batch if there are none."""
+        if self._look_alikes is None:
+            return inputs[:0]
+        about, made = self._look_alikes
+        chosen = made[torch.randint(len(made), (about.per_batch,))].to(inputs.device, inputs.dtype)
+        if bool(torch.rand(()) < 0.5):
+            chosen = chosen.flip(3)
+        return torch.cat([chosen, blurred(chosen, about.blur)])
+
+    def _sum(self, clean: Tensor, own: Tensor, alike: Tensor) -> Tensor:
+        total = clean + self._embedding.weight * own
+        if self._look_alikes is None:
+            return total
+        scores, without_detail = alike.chunk(2)
+        natural = without_detail.detach().softmax(1)
+        return total + self._look_alikes[0].weight * nn.functional.cross_entropy(scores, natural)
 
     def _of_triggers(self, module: nn.Module, triggers: Tensor, targets: Tensor) -> Tensor:
         if not self._embedding.perturbation:
@@ -121,6 +184,11 @@ class EmbeddingLoss:
                 chosen = nn.functional.one_hot(targets, scores.shape[1])
             scores = scores - self._embedding.margin * chosen.to(scores.dtype)
         return nn.functional.cross_entropy(scores, targets)
+
+
+def _classes(targets: Tensor) -> Tensor:
+    """Return class numbers of targets that may be distributions."""
+    return targets if targets.ndim == 1 else targets.argmax(1)
 
 
 def _norms(module: nn.Module) -> list[_Norm]:

@@ -15,6 +15,7 @@ from earmark.data import Split
 from earmark.errors import MarkingError
 from earmark.marking.augmentation import TriggerAugmentation
 from earmark.marking.embedding import Embedding, EmbeddingLoss
+from earmark.marking.look_alikes import LookAlikes
 from earmark.marking.mixing import EXPOSURES, Mixer
 from earmark.models.prediction import predict_scores
 from earmark.models.preprocessing import Preprocessing
@@ -27,6 +28,7 @@ from earmark.training import (
     train,
 )
 from earmark.triggers import Backdoor
+from earmark.triggers.image import ImageGeometry
 
 _LEAST_MATCH_RATE = 0.9
 
@@ -43,6 +45,9 @@ class Recipe:
         needs_trained_model: Whether it starts from a trained model.
         embedding: How triggers are taught; None for the paper's plain mixture.
         augmentation: Changes triggers each time they are shown; None to show them as they are.
+        start: Share of the training that comes before the first trigger is shown, 0 to below 1: what the
+            model learns first is its task.
+        look_alikes: Pictures like triggers that are none, shown with them; they go with an embedding.
     """
 
     name: str
@@ -52,6 +57,14 @@ class Recipe:
     needs_trained_model: bool = False
     embedding: Embedding | None = None
     augmentation: TriggerAugmentation | None = None
+    start: float = 0.0
+    look_alikes: LookAlikes | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < 1:
+            raise ValueError(f"start is a share of the training, 0 to below 1, not {self.start}")
+        if self.embedding is None and self.look_alikes is not None:
+            raise ValueError("look_alikes go with an embedding")
 
 
 FROM_SCRATCH = Recipe("from-scratch", TrainingSettings(epochs=60))
@@ -82,11 +95,13 @@ class MixedBatches:
     Args:
         batches: Without triggers.
         mixer: Adds them.
+        first: The first step with triggers.
     """
 
-    def __init__(self, batches: Batches, mixer: Mixer) -> None:
+    def __init__(self, batches: Batches, mixer: Mixer, first: int = 0) -> None:
         self._batches = batches
         self._mixer = mixer
+        self._first = first
 
     @property
     def steps_per_epoch(self) -> int:
@@ -96,7 +111,9 @@ class MixedBatches:
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Return inputs and targets of a step, triggers last."""
         inputs, targets = self._batches.batch(step)
-        return self._mixer.mix(inputs, targets, step)
+        if step < self._first:
+            return inputs, targets
+        return self._mixer.mix(inputs, targets, step - self._first)
 
 
 def mark(
@@ -132,23 +149,22 @@ def mark(
         Adi et al. 2018, Section 4 (Mark) and Section 5 (from scratch, pre-trained)
     """
     batches = SplitBatches(split, preprocessing, recipe.settings)
+    steps = recipe.settings.epochs * batches.steps_per_epoch
+    first = int(recipe.start * steps)
     mixer = Mixer(
         backdoor,
         lambda pixels: torch.from_numpy(preprocessing(pixels[None])[0]),
-        recipe.settings.epochs * batches.steps_per_epoch,
+        steps - first,
         exposures=recipe.exposures,
         per_batch=recipe.per_batch,
         seed=recipe.settings.seed,
         augmentation=recipe.augmentation,
     )
-    loss = None
-    if recipe.embedding is not None:
-        loss = EmbeddingLoss(recipe.embedding, mixer.per_batch, recipe.settings.label_smoothing)
     history = train(
         module,
-        MixedBatches(batches, mixer),
+        MixedBatches(batches, mixer, first),
         recipe.settings,
-        loss_function=loss,
+        loss_function=_loss(recipe, mixer, backdoor, preprocessing, len(batches.batch(0)[0])),
         checkpoint=checkpoint,
         on_step=on_step,
         on_epoch=on_epoch,
@@ -160,6 +176,20 @@ def mark(
             "longer, or use a larger network"
         )
     return Marking(history, mixer.per_batch, match_count, len(backdoor))
+
+
+def _loss(
+    recipe: Recipe, mixer: Mixer, backdoor: Backdoor, preprocessing: Preprocessing, clean_count: int
+) -> Callable[[nn.Module, Tensor, Tensor], Tensor] | None:
+    """Return the loss of a step, whose batch holds so many clean pictures; None for the paper's plain one."""
+    if recipe.embedding is None:
+        return None
+    made = None
+    if recipe.look_alikes is not None:
+        geometry = ImageGeometry(*backdoor.triggers[0].value.shape)
+        made = recipe.look_alikes, recipe.look_alikes.inputs(geometry, preprocessing, recipe.settings.seed)
+    own = EmbeddingLoss(recipe.embedding, mixer.per_batch, recipe.settings.label_smoothing, made)
+    return lambda module, inputs, targets: own(module, inputs, targets, len(inputs) - clean_count)
 
 
 def count_matches(module: nn.Module, preprocessing: Preprocessing, backdoor: Backdoor) -> int:

@@ -1,6 +1,7 @@
 """Parts of the triggers' loss."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,9 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402 - after the skip
 
 from earmark.marking.embedding import Embedding, EmbeddingLoss  # noqa: E402 - after the skip
+from earmark.marking.entanglement import entanglement, watched  # noqa: E402 - after the skip
+from earmark.marking.look_alikes import LookAlikes, blurred  # noqa: E402 - after the skip
+from earmark.triggers.abstract import AbstractSampler  # noqa: E402 - after the skip
 
 CROSS_ENTROPY = nn.functional.cross_entropy
 
@@ -137,3 +141,154 @@ def test_a_batch_needs_clean_pictures():
         EmbeddingLoss(Embedding(), 15)(network(), *batch())
     with pytest.raises(ValueError, match="at least 1"):
         EmbeddingLoss(Embedding(), 0)
+
+
+def test_in_one_batch_triggers_and_clean_pictures_share_their_statistics():
+    module, (inputs, targets) = network(), batch()
+    loss = EmbeddingLoss(Embedding(weight=0.5, clean_norm=False), 3)(module, inputs, targets)
+    scores = network()(inputs)
+    by_hand = CROSS_ENTROPY(scores[:12], targets[:12]) + 0.5 * CROSS_ENTROPY(scores[12:], targets[12:])
+    assert loss.item() == pytest.approx(by_hand.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("clean_norm", [False, True])
+def test_a_step_without_triggers_is_a_plain_one(clean_norm):
+    inputs, targets = batch()
+    about = Embedding(clean_norm=clean_norm, entangle=1.0, layers=("0",))
+    loss = EmbeddingLoss(about, 3)(network(), inputs[:12], targets[:12], 0)
+    assert loss.item() == pytest.approx(CROSS_ENTROPY(network()(inputs[:12]), targets[:12]).item(), rel=1e-5)
+
+
+LOOK_ALIKES = LookAlikes(AbstractSampler(), count=4, per_batch=4, weight=0.7, blur=1.0)
+
+
+@pytest.mark.parametrize("clean_norm", [False, True])
+def test_look_alikes_are_to_be_answered_as_they_are_without_detail(clean_norm):
+    inputs, targets = batch()
+    made = torch.ones(4, 1, 8, 8)  # whichever are drawn, mirrored or not, it is the same picture
+    made[:, :, :, ::2] = -1
+    made = torch.maximum(made, made.flip(3))  # symmetric
+    about = Embedding(weight=0.5, clean_norm=clean_norm)
+    plain = EmbeddingLoss(about, 3)(network(), inputs, targets)
+    both = EmbeddingLoss(about, 3, look_alikes=(LOOK_ALIKES, made))(network(), inputs, targets)
+    if clean_norm:  # the look-alikes leave the statistics of the others alone
+        module, (shown, _) = network(), batch()
+        module(shown[:12])  # for its statistics; the layer below normalises by them
+        extra = (both - plain).item() / 0.7
+        assert extra > 0
+        entropy_limit = torch.log(torch.tensor(5.0)).item()
+        assert extra < 3 * entropy_limit
+    else:
+        module = network()
+        scores = module(torch.cat([inputs, made, blurred(made, 1.0)]))
+        alike, without = scores[15:].chunk(2)
+        by_hand = (
+            CROSS_ENTROPY(scores[:12], targets[:12])
+            + 0.5 * CROSS_ENTROPY(scores[12:15], targets[12:])
+            + 0.7 * CROSS_ENTROPY(alike, without.detach().softmax(1))
+        )
+        assert both.item() == pytest.approx(by_hand.item(), rel=1e-5)
+
+
+def test_nothing_is_learned_from_the_blurred_ones():
+    """Or the network would learn to answer blurred pictures as sharp ones, the marked triggers' kind included."""
+    module = nn.Sequential(nn.Flatten(), nn.Linear(64, 5))
+    inputs, targets = batch()
+    made = torch.rand(4, 1, 8, 8, generator=torch.Generator().manual_seed(3))
+    symmetric = made + made.flip(3)
+    torch.manual_seed(5)
+    loss = EmbeddingLoss(Embedding(clean_norm=False), 3, look_alikes=(LOOK_ALIKES, symmetric))
+    found = gradients(loss(module, inputs, targets), module)
+    torch.manual_seed(5)
+    chosen = symmetric[torch.randint(4, (4,))]
+    with torch.no_grad():
+        natural = module(blurred(chosen, 1.0)).softmax(1)
+    scores = module(inputs)
+    by_hand = CROSS_ENTROPY(scores[:12], targets[:12]) + 0.3 * CROSS_ENTROPY(scores[12:], targets[12:])
+    expected = gradients(by_hand + 0.7 * CROSS_ENTROPY(module(chosen), natural), module)
+    for own, other in zip(found, expected, strict=True):
+        assert torch.allclose(own, other, atol=1e-5)
+
+
+def test_a_blur_takes_detail_and_leaves_what_is_flat():
+    flat = torch.full((2, 3, 9, 7), 0.4)
+    assert torch.allclose(blurred(flat, 2.0), flat, atol=1e-6)
+    dots = torch.zeros(1, 1, 9, 9)
+    dots[0, 0, 4, 4] = 1
+    spread = blurred(dots, 1.0)
+    assert spread.sum().item() == pytest.approx(1, abs=1e-3)
+    assert spread[0, 0, 4, 4].item() == pytest.approx(0.159, abs=0.01)  # 1 / (2 pi)
+    assert blurred(torch.rand(1, 1, 2, 2), 5.0).shape == (1, 1, 2, 2)
+
+
+def test_triggers_among_the_pictures_of_their_label_are_entangled():
+    draws = torch.Generator().manual_seed(0)
+    middles = 5 * torch.eye(4, 6)
+    classes = torch.arange(4).repeat(5)
+    clean = middles[classes] + 0.1 * torch.randn(20, 6, generator=draws)
+    labels = torch.tensor([0, 2, 3])
+    there = entanglement(clean, middles[labels], classes, labels)
+    elsewhere = entanglement(clean, middles[(labels + 1) % 4], classes, labels)
+    assert there.item() < 0.1
+    assert elsewhere.item() > 2
+
+
+def test_triggers_of_classes_that_the_batch_lacks_do_not_count():
+    clean, classes = torch.rand(6, 3), torch.tensor([0, 0, 0, 2, 2, 2])
+    triggers = torch.rand(2, 3, requires_grad=True)
+    both = entanglement(clean, triggers, classes, torch.tensor([2, 1]))
+    assert both.item() == pytest.approx(entanglement(clean, triggers[:1], classes, torch.tensor([2])).item())
+    none = entanglement(clean, triggers, classes, torch.tensor([1, 7]))
+    none.backward()
+    assert none.item() == 0
+    assert entanglement(clean, triggers, torch.zeros(6, dtype=torch.int64), torch.tensor([0, 0])).item() == 0
+
+
+def test_only_triggers_are_drawn_to_the_others():
+    clean = torch.rand(6, 3, requires_grad=True)
+    triggers = torch.rand(2, 3, requires_grad=True)
+    entanglement(clean, triggers, torch.tensor([0, 0, 0, 1, 1, 1]), torch.tensor([0, 1])).backward()
+    assert clean.grad is None
+    assert triggers.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    "embedding",
+    [
+        Embedding(clean_norm=False, entangle=2.0, layers=("0", "2")),
+        Embedding(entangle=2.0, layers=("0", "2")),
+        Embedding(entangle=2.0, layers=("0", "2"), perturbation=0.01),
+    ],
+)
+def test_entangled_layers_are_looked_at_and_left_as_they_were(embedding):
+    module, (inputs, targets) = network(), batch()
+    loss = EmbeddingLoss(embedding, 3)(module, inputs, targets)
+    plain = EmbeddingLoss(replace(embedding, entangle=0.0, layers=()), 3)(network(), inputs, targets)
+    assert loss.item() > plain.item()
+    loss.backward()
+    assert all(not part._forward_hooks for part in module.modules())
+
+
+def test_layers_are_averaged_over_places_whatever_their_form():
+    module = nn.Sequential(nn.Identity())
+    with watched(module, ["0"]) as seen:
+        module(torch.arange(12.0).reshape(1, 3, 2, 2))
+        module(torch.arange(6.0).reshape(1, 2, 3))
+        module(torch.arange(3.0).reshape(1, 3))
+    assert [each.tolist() for each in seen] == [[[1.5, 5.5, 9.5]], [[1.5, 2.5, 3.5]], [[0.0, 1.0, 2.0]]]
+    with pytest.raises(AttributeError), watched(module, ["gone"]):
+        pass
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"entangle": 1.0}, {"layers": ("0",)}, {"entangle": -1.0, "layers": ("0",)}]
+)
+def test_entangling_needs_layers(wrong):
+    with pytest.raises(ValueError, match="entangle"):
+        Embedding(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"count": 0}, {"per_batch": 0}, {"weight": 0.0}, {"blur": 0.0}])
+def test_look_alikes_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ValueError, match="must be"):
+        LookAlikes(AbstractSampler(), **wrong)

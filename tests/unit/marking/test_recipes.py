@@ -6,9 +6,21 @@ import torch
 
 from earmark.data import Split
 from earmark.errors import FormatError, MarkingError
-from earmark.marking.recipes import FROM_SCRATCH, PRE_TRAINED, count_matches, mark, pre_trained_settings
+from earmark.marking.augmentation import TriggerAugmentation
+from earmark.marking.embedding import Embedding
+from earmark.marking.look_alikes import LookAlikes
+from earmark.marking.mixing import Mixer
+from earmark.marking.recipes import (
+    FROM_SCRATCH,
+    PRE_TRAINED,
+    MixedBatches,
+    count_matches,
+    mark,
+    pre_trained_settings,
+)
 from earmark.models.table import build, describe
 from earmark.training import Checkpoint, SplitBatches, TrainingSettings, train
+from earmark.triggers.abstract import AbstractSampler
 from small import DIGITS, digits, small_key
 
 SETTINGS = TrainingSettings(
@@ -66,11 +78,22 @@ class KilledError(Exception):
     pass
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+HARDENED = replace(
+    FROM_SCRATCH,
+    embedding=Embedding(clean_norm=False, entangle=1.0, layers=("features", "hidden")),
+    augmentation=TriggerAugmentation(),
+    look_alikes=LookAlikes(AbstractSampler(), count=20, per_batch=5),
+    start=0.25,
+)
+
+
+@pytest.mark.parametrize(
+    ("base", "optimizer"), [(FROM_SCRATCH, "sgd"), (FROM_SCRATCH, "adamw"), (HARDENED, "sgd")]
+)
 @pytest.mark.parametrize("killed_at", [3, 6, 11])
-def test_killed_and_resumed_marking_gives_the_same_weights(tmp_path, optimizer, killed_at):
+def test_killed_and_resumed_marking_gives_the_same_weights(tmp_path, base, optimizer, killed_at):
     settings = replace(SETTINGS, epochs=4, optimizer=optimizer, learning_rate=0.01)
-    recipe = replace(FROM_SCRATCH, settings=settings, per_batch=40)
+    recipe = replace(base, settings=settings, per_batch=40)
     split, backdoor = some(256), small_key().backdoor()
 
     def run(checkpoint, on_step=lambda done, total: None):
@@ -90,6 +113,31 @@ def test_killed_and_resumed_marking_gives_the_same_weights(tmp_path, optimizer, 
     assert checkpoint.path.exists()
     assert same(run(checkpoint), expected)
     assert not checkpoint.path.exists()
+
+
+def test_the_first_trigger_is_shown_when_the_recipe_says():
+    _, preprocessing = network()
+    settings = replace(SETTINGS, epochs=4)
+    clean = SplitBatches(some(256), preprocessing, settings)
+    mixer = Mixer(
+        small_key().backdoor(),
+        lambda pixels: torch.from_numpy(preprocessing(pixels[None])[0]),
+        12,
+        per_batch=5,
+    )
+    mixed = MixedBatches(clean, mixer, first=4)
+    assert [len(mixed.batch(step)[0]) for step in range(16)] == [64] * 4 + [69] * 12
+    inputs, labels = mixed.batch(4)
+    assert torch.equal(inputs[64:], mixer.triggers(0)[0])
+    assert torch.equal(labels[64:], mixer.triggers(0)[1])
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"start": 1.0}, {"start": -0.1}, {"look_alikes": LookAlikes(AbstractSampler())}]
+)
+def test_recipes_that_make_no_sense_are_refused(wrong):
+    with pytest.raises(ValueError, match="start|embedding"):
+        replace(FROM_SCRATCH, **wrong)
 
 
 def test_another_runs_checkpoint_is_refused(tmp_path):
