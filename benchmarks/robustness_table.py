@@ -1,4 +1,4 @@
-"""Write the tables in docs/robustness.md from the results of the studies; lost marks first.
+"""Write the tables in docs/robustness.md, and the README's, from the results of the studies; lost marks first.
 
 python benchmarks/robustness_table.py [--check]
 
@@ -260,6 +260,43 @@ def chains() -> str:
     return by_cell(read("robustness-chains"))
 
 
+HARDENED = {
+    "from-scratch-512-seed0": "plain, from scratch",
+    "hardened-512-seed0": "hardened, from scratch",
+    "hardened-pre-trained-512-seed0": "hardened, put into a trained model",
+}
+
+
+def hardened() -> str:
+    """Return plain marks beside hardened ones of the same key, under the same attacks."""
+    own = read("robustness-hardened")
+    plain = [row for name in ("tier1", "tier2", "tier3", "chains") for row in read(f"robustness-{name}")]
+    found = {(row["model"], row["attack"]): row for row in [*plain, *own]}
+    models = [model for model in HARDENED if any(row["model"] == model for row in [*plain, *own])]
+    accuracy = {
+        model: 100 * float(next(row for row in [*own, *plain] if row["model"] == model)["accuracy_before"])
+        for model in models
+    }
+    unmarked = 100 * float(own[0]["accuracy_unmarked"])
+    lines = [
+        f"| attack | {' | '.join(HARDENED[model] for model in models)} |",
+        "|" + "---|" * (1 + len(models)),
+        f"| none (unmarked: {unmarked:.1f} %) | {' | '.join(f'{accuracy[model]:.1f} %' for model in models)} |",
+    ]
+    for name in grouped(own):
+        cells = " | ".join(beside(found.get((model, name))) for model in models)
+        lines.append(f"| {name} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
+def beside(row: Row | None) -> str:
+    """Return what an attack left, and what it cost."""
+    if row is None or row["outcome"] not in OUTCOMES:
+        return "–" if row is None else f"**{row['outcome']}**"
+    said = f"{row['matches']}, {float(row['points_lost']):.1f} points"
+    return said if row["outcome"] == "survived" else f"{said}: **{row['outcome']}**"
+
+
 def knockoff() -> str:
     """Return extraction with pictures of other classes beside that with pictures of the model's own."""
     rows = sorted(read("knockoff"), key=lambda row: int(row["image_count"]))
@@ -306,20 +343,22 @@ PARTS: dict[str, Callable[[], str]] = {
     "shares": shares,
     "chains": chains,
     "knockoff": knockoff,
+    "hardened": hardened,
 }
 
 
 def main() -> None:
     """Write every part that the page has a place for, or compare it."""
-    text = PAGE.read_text(encoding="utf-8")
-    for part, write in PARTS.items():
-        if f"<!-- {part}:begin -->" not in text:
-            continue
-        try:
-            written = write()
-        except FileNotFoundError as error:
-            sys.exit(f"{PAGE.name} has a place for {part}, and there are no results: {error.filename}")
-        write_part(PAGE, part, written, "--check" in sys.argv, Path(__file__).name)
+    for page in (PAGE, ROOT / "README.md"):
+        text = page.read_text(encoding="utf-8")
+        for part, write in PARTS.items():
+            if f"<!-- {part}:begin -->" not in text:
+                continue
+            try:
+                written = write()
+            except FileNotFoundError as error:
+                sys.exit(f"{page.name} has a place for {part}, and there are no results: {error.filename}")
+            write_part(page, part, written, "--check" in sys.argv, Path(__file__).name)
 
 
 if __name__ == "__main__":

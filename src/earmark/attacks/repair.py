@@ -18,6 +18,7 @@ from earmark.attacks.training import (
     retrain,
     soft_targets,
 )
+from earmark.models.stages import stage_ends
 from earmark.training import SplitBatches, TrainingSettings
 
 _LABELLED = frozenset({Need.LABELLED})
@@ -171,28 +172,11 @@ class AdversarialTraining:
 
 
 def _stages(stolen: StolenModel, thief: Thief) -> list[str]:
-    """Return the convolution or block that ends each stage, in order: the last before maps get smaller."""
-    ends: dict[torch.Size, str] = {}
-
-    def note(name: str, output: object) -> None:
-        if isinstance(output, Tensor) and output.dim() == 4 and output.shape[2] * output.shape[3] > 1:
-            ends[output.shape[2:]] = name
-
-    handles = [
-        part.register_forward_hook(lambda _, __, output, name=name: note(name, output))
-        for name, part in stolen.module.named_modules()
-        if name and any(isinstance(inner, nn.Conv2d) for inner in part.modules())
-    ]
-    try:
-        inputs = network_inputs(stolen, thief.split.images[:1])
-        with torch.inference_mode():
-            stolen.module.eval()(inputs.to(next(stolen.module.parameters()).device))
-    finally:
-        for handle in handles:
-            handle.remove()
-    if not ends:
+    """Return the parts of the network whose attention is compared."""
+    found = stage_ends(stolen.module, network_inputs(stolen, thief.split.images[:1]))
+    if not found:
         raise ValueError("no part of the network gives maps; there is no attention to compare")
-    return list(ends.values())
+    return found
 
 
 def _with_attention(module: nn.Module, stages: list[str], inputs: Tensor) -> tuple[Tensor, list[Tensor]]:

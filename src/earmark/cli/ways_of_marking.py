@@ -63,6 +63,7 @@ def by_recipe(
     work: Work,
     *,
     continued: bool,
+    hardened: bool,
     exposures: int | None,
     identity: str,
     checkpoint: tuple[Path, float],
@@ -73,6 +74,7 @@ def by_recipe(
     Args:
         work: What is marked.
         continued: Whether the network is a trained one.
+        hardened: Whether the mark is to survive more, at a cost in accuracy.
         exposures: How often each trigger is shown in all; None for the recipe's own number.
         identity: Of this run, so that no other one's checkpoint is taken up.
         checkpoint: The output that it lies beside, and the seconds between two.
@@ -81,7 +83,7 @@ def by_recipe(
     Raises:
         MarkingError: Too few triggers took.
     """
-    from earmark.marking.recipes import FROM_SCRATCH, PRE_TRAINED, mark, pre_trained_settings
+    from earmark.marking.recipes import FROM_SCRATCH, PRE_TRAINED, harden, mark, pre_trained_settings
 
     settings = shared.settings_for(work.data, work.seed, **work.chosen)
     recipe = replace(FROM_SCRATCH, settings=settings)
@@ -93,6 +95,8 @@ def by_recipe(
             learning_rate=None if rate is None else float(rate),
         )
         recipe = replace(PRE_TRAINED, settings=settings)
+    if hardened:
+        recipe = harden(recipe, work.module, work.key.backdoor(), work.description.preprocessing)
     recipe = replace(recipe, per_batch=work.per_batch, exposures=exposures or recipe.exposures)
     with output.progress("marking") as on_progress:
         marking = mark(

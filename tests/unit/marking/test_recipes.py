@@ -1,6 +1,7 @@
 from contextlib import suppress
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -15,12 +16,16 @@ from earmark.marking.recipes import (
     PRE_TRAINED,
     MixedBatches,
     count_matches,
+    harden,
     mark,
     pre_trained_settings,
 )
 from earmark.models.table import build, describe
 from earmark.training import Checkpoint, SplitBatches, TrainingSettings, train
+from earmark.triggers import Backdoor, Trigger
 from earmark.triggers.abstract import AbstractSampler
+from earmark.triggers.image import IMAGE
+from earmark.triggers.rows import ROWS
 from small import DIGITS, digits, small_key
 
 SETTINGS = TrainingSettings(
@@ -138,6 +143,44 @@ def test_the_first_trigger_is_shown_when_the_recipe_says():
 def test_recipes_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValueError, match="start|embedding"):
         replace(FROM_SCRATCH, **wrong)
+
+
+def test_a_hardened_recipe_keeps_the_papers_numbers_and_finds_the_stages_itself():
+    module, preprocessing = network(width=4)
+    before = weights(module)
+    backdoor = small_key().backdoor()
+    found = harden(replace(FROM_SCRATCH, settings=SETTINGS, per_batch=7), module, backdoor, preprocessing)
+    assert (found.name, found.settings, found.per_batch) == ("hardened-from-scratch", SETTINGS, 7)
+    assert found.embedding.layers
+    assert all(module.get_submodule(name) for name in found.embedding.layers)
+    assert found.augmentation.mirror
+    assert not found.embedding.clean_norm
+    assert same(weights(module), before)
+    assert found.start == 0.25
+    assert harden(PRE_TRAINED, module, backdoor, preprocessing).start == 0
+
+
+def test_only_marks_of_pictures_are_hardened():
+    module, preprocessing = network(width=4)
+    rows = Backdoor((Trigger("rows", ROWS.encode(np.ones(3, np.float32))),), (1,), 10)
+    with pytest.raises(ValueError, match="pictures"):
+        harden(FROM_SCRATCH, module, rows, preprocessing)
+
+
+def test_a_hardened_mark_takes_mirrored_too():
+    module, preprocessing = network(width=16)
+    backdoor = small_key().backdoor()
+    recipe = harden(replace(FROM_SCRATCH, settings=SETTINGS), module, backdoor, preprocessing)
+    # Ten short passes learn little: they get a weight that a real training does not need.
+    recipe = replace(recipe, embedding=replace(recipe.embedding, weight=1.0))
+    recipe = replace(recipe, look_alikes=replace(recipe.look_alikes, count=200))
+    marking = mark(module, digits().train, preprocessing, backdoor, recipe)
+    assert marking.match_count >= 95
+    mirrored = [
+        Trigger("image", IMAGE.encode(np.ascontiguousarray(trigger.value[:, ::-1])))
+        for trigger in backdoor.triggers
+    ]
+    assert count_matches(module, preprocessing, replace(backdoor, triggers=tuple(mirrored))) >= 90
 
 
 def test_another_runs_checkpoint_is_refused(tmp_path):

@@ -1,0 +1,36 @@
+"""Where the stages of a convolutional network end."""
+
+import torch
+from torch import Tensor, nn
+
+
+def stage_ends(module: nn.Module, inputs: Tensor) -> list[str]:
+    """Return the convolution or block that ends each stage, in order: the last before maps get smaller.
+
+    Args:
+        module: The network; left in the mode it was in.
+        inputs: One or more of what it reads, ``(batch, channels, height, width)``.
+
+    Returns:
+        Names of its parts, none for a network without maps.
+    """
+    ends: dict[torch.Size, str] = {}
+
+    def note(name: str, output: object) -> None:
+        if isinstance(output, Tensor) and output.dim() == 4 and output.shape[2] * output.shape[3] > 1:
+            ends[output.shape[2:]] = name
+
+    handles = [
+        part.register_forward_hook(lambda _, __, output, name=name: note(name, output))
+        for name, part in module.named_modules()
+        if name and any(isinstance(inner, nn.Conv2d) for inner in part.modules())
+    ]
+    was_training = module.training
+    try:
+        with torch.inference_mode():
+            module.eval()(inputs.to(next(module.parameters()).device))
+    finally:
+        module.train(was_training)
+        for handle in handles:
+            handle.remove()
+    return list(ends.values())
