@@ -8,6 +8,7 @@ of accuracy with at most a fifth of the training data, or none at all.
 
 import csv
 import json
+import re
 import sys
 from collections import defaultdict
 from pathlib import Path
@@ -22,6 +23,12 @@ CLASSES, MOST_POINTS, MOST_SHARE = 10, 5.0, 0.2
 OTHER_TASK = "transfer"
 
 
+def without_durations(attack: str) -> str:
+    """Return an attack without the numbers of its passes, rounds and steps: studies differ in them."""
+    parts = re.sub(r"\b(strong_)?(epochs|rounds|steps)=\d+(, )?", "", attack)
+    return parts.replace(", )", ")").replace(" ()", "")
+
+
 def survival() -> str:
     """Return the file's text."""
     cells: dict[tuple[str, int], list[tuple[float, float]]] = defaultdict(list)
@@ -33,10 +40,9 @@ def survival() -> str:
                 if is_usual and float(row["image_share"] or 0) <= MOST_SHARE:
                     triggers = int(row["questions"])
                     kept = kept_share(int(row["matches"]), triggers, CLASSES)
-                    attack = (
-                        row["attack"].partition(" (")[0] if "then" not in row["attack"] else row["attack"]
+                    cells[without_durations(row["attack"]), triggers].append(
+                        (kept, float(row["points_lost"]))
                     )
-                    cells[attack, triggers].append((kept, float(row["points_lost"])))
     measured = [
         {
             "attack": attack,

@@ -1,6 +1,8 @@
 """Tables from key to verdict: a file of the user's, real rows, scikit-learn's own estimators."""
 
 import json
+import shutil
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -58,6 +60,26 @@ def test_a_marked_forest_is_owned_and_another_is_not(folder):
     assert json.loads(plain.stdout)["matches"] < 100
 
 
+@pytest.mark.parametrize("description", ["{", '{"format":"earmark/model/v9"}'])
+def test_a_thief_who_spoils_the_description_spoils_nothing(folder, description):
+    shutil.copy(folder / "marked.skops", folder / "spoilt.skops")
+    with ZipFile(folder / "spoilt.skops", "a") as archive:
+        archive.writestr("earmark", description)
+    found = earmark("verify", "--key", "acme.key", "spoilt.skops", "--json", cwd=folder)
+    assert json.loads(found.stdout)["owned"]
+
+
+def test_rows_are_asked_by_their_names(folder):
+    shutil.copy(folder / "acme.journal", folder / "kept")
+    earmark("ask", "--key", "acme.key", "--to", "somebody", "-o", "questions", cwd=folder)
+    shutil.copy(folder / "kept", folder / "acme.journal")
+    asked = sorted((folder / "questions").glob("*.txt"))[0].read_text()
+    key = read_key(folder)
+    geometry = key.transcript.task.geometry
+    assert asked in {geometry.words(trigger.value) for trigger in key.backdoor().triggers}
+    assert "shade: " in asked
+
+
 def test_triggers_are_rows_that_a_service_would_take(folder):
     key = read_key(folder)
     geometry = key.transcript.task.geometry
@@ -105,6 +127,8 @@ def test_what_suits_pictures_only_is_refused_for_rows(folder, options, words):
         (("--data", "table:wine.csv#grape", "--triggers-from", "abstract"), "rows go with --data table"),
         (("--data", "digits", "--triggers-from", "rows"), "rows go with --data table"),
         (("--data", "table:wine.csv#grape", "--provable"), "no linear commitments to rows"),
+        (("--data", "table:wine.csv#grape", "--revivable", "digits"), "for pictures"),
+        (("--data", "table:wine.csv#grape", "--input", "image:8x8x1"), "not both"),
     ],
 )
 def test_keys_of_another_kind_are_refused(folder, options, words):

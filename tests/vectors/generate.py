@@ -21,6 +21,7 @@ from earmark.commitment.canonical import canonical_json
 from earmark.formats import claim_v1
 from earmark.keys import SetId, derive_labels, question_order
 from earmark.keys.pair import trigger_salt, trigger_stream
+from earmark.models.columns import decimal_text
 from earmark.verification import Reply
 from vectors import witness
 from vectors.tiny_key import CLASSES, TESTING_ONLY_OWNER, image_trigger, signed, tiny_key
@@ -403,6 +404,50 @@ def recordings():
     ]
 
 
+# --------------------------------------------------------------------------------------------- fits.json
+
+
+def fitting():
+    columns = [
+        {"name": "height", "type": "number", "low": "-0.5", "high": "0.1"},
+        {"name": "age", "type": "integer", "low": "0.0", "high": "99.0"},
+        {"name": "colour", "type": "category", "categories": ["red", "green", "blue"]},
+    ]
+
+    def row(name, numbers, expect="success"):
+        stored = struct.pack(f">{len(numbers)}f", *numbers)
+        encoded = frame("earmark/trigger/rows/v1", len(numbers), "float32", stored)
+        task = {"kind": "rows", "geometry": {"columns": columns, "dtype": "float32"}}
+        return case(name, "fit", expect, task=task, canonical_bytes=encoded.hex())
+
+    def heard(name, samples, rate, expect="success"):
+        encoded = frame("earmark/trigger/audio/v1", samples, rate, "int16", bytes(2 * samples))
+        task = {"kind": "audio", "geometry": {"samples": 4, "rate": 8000, "dtype": "int16"}}
+        return case(name, "fit", expect, task=task, canonical_bytes=encoded.hex())
+
+    return [
+        row("the least of all columns", [-0.5, 0, 0]),
+        row("the greatest of all columns", [0.1, 99, 2]),
+        row("a number above its range", [0.11, 5, 1], "geometry"),
+        row("a number below its range", [-0.51, 5, 1], "geometry"),
+        row("an integer above its range", [0, 100, 1], "geometry"),
+        row("an integer with a fraction", [0, 5.5, 1], "geometry"),
+        row("a category that is not there", [0, 5, 3], "geometry"),
+        row("a category below the first", [0, 5, -1], "geometry"),
+        row("between two categories", [0, 5, 0.5], "geometry"),
+        row("a number too few", [0, 5], "geometry"),
+        row("a number too many", [0, 5, 1, 1], "geometry"),
+        heard("a recording", 4, 8000),
+        heard("a sample too many", 5, 8000, "geometry"),
+        heard("another rate", 4, 16000, "geometry"),
+        case(
+            "a row for a recording", "fit", "format",
+            task={"kind": "audio", "geometry": {"samples": 4, "rate": 8000, "dtype": "int16"}},
+            canonical_bytes=frame("earmark/trigger/rows/v1", 1, "float32", bytes(4)).hex(),
+        ),
+    ]  # fmt: skip
+
+
 # -------------------------------------------------------------------------------------- transcripts.json
 
 
@@ -426,6 +471,11 @@ def heard(**changes):
         value["task"] |= {"kind": "audio", "geometry": stated}
 
     return step
+
+
+def plain_pixels(value):
+    """A step that states a preprocessing."""
+    value["experiment"]["preprocessing"] = {"divisor": "255"}
 
 
 def transcripts():
@@ -499,6 +549,9 @@ def transcripts():
         ("the longest recordings", heard(samples=2**24, rate=384_000)),
         ("a table", table(numbers, whole, colours)),
         ("a table of one column", table({**numbers, "low": "100.0"})),
+        ("a bound between two texts as near", table({**numbers, "high": "1024.0312"})),
+        ("a bound whose neighbours are not equally far", table({**numbers, "low": decimal_text(2.0**-96)})),
+        ("the greatest bound but one", table({**numbers, "high": decimal_text(3.4028232e38)})),
     ]
     refused = [
         ("recordings without a sample", heard(samples=0)),
@@ -520,6 +573,12 @@ def transcripts():
         ("a range whose zero has a sign", table({**numbers, "low": "-0.0"})),
         ("an infinite range", table({**numbers, "high": "inf"})),
         ("a range beyond float32", table({**numbers, "high": "1" + 39 * "0" + ".0"})),
+        ("the odd one of two texts as near", table({**numbers, "high": "1024.0313"})),
+        ("preprocessing for a table", lambda value: (table(numbers)(value), plain_pixels(value))),
+        (
+            "linear commitments to a table",
+            lambda value: (table(numbers)(value), value.update(commitment=sis)),
+        ),
         ("integers with a fraction", table({**whole, "low": "0.5"})),
         ("integers beyond 2^24", table({**whole, "high": "16777218.0"})),
         ("categories with a range", table({**colours, "low": "0.0"})),
@@ -966,6 +1025,7 @@ def claims():
 FILES = {
     "canonical": ("docs/formats/hashing-v1.md, Canonical JSON", canonical),
     "claims": ("docs/formats/claim-v1.md, steps 1 to 6", claims),
+    "fits": ("docs/formats/transcript-v1.md, task: inputs that have its geometry", fitting),
     "hashing": ("docs/formats/hashing-v1.md", hashing),
     "images": ("docs/formats/hashing-v1.md, Canonical bytes of an image", images),
     "keys": ("docs/formats/transcript-v1.md: transcript, signature, labels, order, openings", keys),

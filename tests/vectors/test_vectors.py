@@ -17,6 +17,7 @@ from earmark.formats import claim_v1
 from earmark.keys import Owner, SetId, Transcript, VerificationKey, derive_labels, question_order
 from earmark.keys.owner import check_signature
 from earmark.keys.pair import trigger_salt, trigger_stream
+from earmark.triggers import kind_named
 from earmark.triggers.audio import AUDIO
 from earmark.triggers.image import IMAGE
 from earmark.triggers.rows import ROWS
@@ -116,6 +117,16 @@ def on_image(case):
         raise RefusedError("format") from error
     need(list(pixels.shape) == case["shape"] and pixels.tobytes().hex() == case["pixels"], "format")
     need(IMAGE.encode(pixels).hex() == case["canonical_bytes"], "format")
+
+
+def on_fit(case):
+    kind = kind_named(case["task"]["kind"])
+    geometry = kind.geometry_from_json(case["task"]["geometry"])
+    try:
+        found = kind.fits(bytes.fromhex(case["canonical_bytes"]), geometry)
+    except FormatError as error:
+        raise RefusedError("format") from error
+    need(found, "geometry")
 
 
 def on_recording(case):
@@ -236,6 +247,7 @@ CHECKS = {
     "expand": on_expand,
     "frame": on_frame,
     "image": on_image,
+    "fit": on_fit,
     "recording": on_recording,
     "row": on_row,
     "key": on_key,

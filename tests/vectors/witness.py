@@ -256,6 +256,8 @@ def check_transcript(value):
     check_experiment(experiment)
     check_strata(strata)
     check_commitment(commitment)
+    if task["kind"] != "image":
+        need(experiment["preprocessing"] is None and commitment["scheme"] != "sis", "format")
     check_labels(labels, sum(stratum["set_count"] for stratum in strata))
     if beacon is not None:
         members(beacon, "chain", "round_rule")
@@ -309,21 +311,42 @@ def single(text):
     """Return the float32 number that a text is the shortest and nearest one of, as a fraction."""
     need(isinstance(text, str) and re.fullmatch(r"-?(0|[1-9][0-9]*)\.[0-9]+", text), "format")
     need(len(text) <= 64, "format")
-    exact = Fraction(text)
+    exact = abs(Fraction(text))
     try:
-        (number,) = struct.unpack(">f", struct.pack(">f", float(exact)))
+        (bits,) = struct.unpack(">I", struct.pack(">f", float(exact)))
     except OverflowError as error:
         raise Refused("format") from error
-    need(not (number == 0 and text.startswith("-")), "format")
-    digits = text.replace("-", "").replace(".", "").strip("0")
-    # The text has as many digits as it needs if no text with one digit less gives the same number.
-    for count in range(1, len(digits)):
-        (shorter,) = struct.unpack(">f", struct.pack(">f", float(f"{number:.{count - 1}e}")))
-        need(shorter != number, "format")
-    need(Fraction(text) == Fraction(f"{number:.{max(0, len(digits) - 1)}e}"), "format")
+    if bits == 0:
+        need(text == "0.0", "format")
+        return Fraction(0)
+    need(bits < 0x7F7FFFFF, "format")
+    below, number, above = (
+        Fraction(struct.unpack(">f", struct.pack(">I", near))[0]) for near in (bits - 1, bits, bits + 1)
+    )
+    need(exact == shortest(number, (below + number) / 2, (number + above) / 2, bits % 2 == 0), "format")
     rest = text.partition(".")[2]
     need(rest == "0" or not rest.endswith("0"), "format")
-    return Fraction(number)
+    return -number if text.startswith("-") else number
+
+
+def shortest(number, low, high, with_ends):
+    """Return the decimal of fewest digits that is rounded to a number, the nearest, its last digit even."""
+    power = 0
+    while Fraction(10) ** power <= number:
+        power += 1
+    while Fraction(10) ** (power - 1) > number:
+        power -= 1
+    for digits in range(1, 20):
+        unit = Fraction(10) ** (power - digits)
+        first = number // unit
+        found = [
+            place * unit
+            for place in (first, first + 1)
+            if (low <= place * unit <= high if with_ends else low < place * unit < high)
+        ]
+        if found:
+            return min(found, key=lambda near: (abs(near - number), near / unit % 2))
+    raise Refused("format")
 
 
 def check_experiment(experiment):
@@ -691,12 +714,38 @@ def on_claim(case):
     need(found == case["matches"], "matches")
 
 
+def fits(canonical, task):
+    """Say whether an input has the geometry of a task."""
+    geometry = task["geometry"]
+    if task["kind"] == "image":
+        return image_shape(canonical) == (geometry["height"], geometry["width"], geometry["channels"])
+    if task["kind"] == "audio":
+        rate, samples = recording(canonical)
+        return (rate, len(samples)) == (geometry["rate"], geometry["samples"])
+    numbers = row_numbers(canonical)
+    return len(numbers) == len(geometry["columns"]) and all(
+        in_column(Fraction(number), column)
+        for number, column in zip(numbers, geometry["columns"], strict=True)
+    )
+
+
+def in_column(number, column):
+    if column["type"] == "category":
+        return number.denominator == 1 and 0 <= number < len(column["categories"])
+    is_whole = number.denominator == 1 or column["type"] == "number"
+    return is_whole and single(column["low"]) <= number <= single(column["high"])
+
+
+def on_fit(case):
+    task = {"kind": case["task"]["kind"], "geometry": case["task"]["geometry"], "classes": ["a", "b"]}
+    check_task(task)
+    need(fits(bytes.fromhex(case["canonical_bytes"]), task), "geometry")
+
+
 def check_opening(transcript, opening):
     stratum = transcript["strata"][opening["stratum"]]
     canonical = bytes.fromhex(opening["canonical_bytes"])
-    geometry = transcript["task"]["geometry"]
-    shape = (geometry["height"], geometry["width"], geometry["channels"])
-    need(image_shape(canonical) == shape, "geometry")
+    need(fits(canonical, transcript["task"]), "geometry")
     leaf = commit(canonical, bytes.fromhex(opening["salt"]))
     found = lead(leaf, opening["index"], stratum["triggers_per_set"], hexes(opening["path"]))
     need(found.hex() == stratum["set_roots"][opening["set"]], "opening")
@@ -708,6 +757,7 @@ CHECKS = {
     "commitment": on_commitment,
     "digest": on_digest,
     "expand": on_expand,
+    "fit": on_fit,
     "frame": on_frame,
     "image": on_image,
     "recording": on_recording,

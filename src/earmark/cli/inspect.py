@@ -67,6 +67,25 @@ def _weights_facts(file: Path) -> list[tuple[str, str]]:
     ]
 
 
+def _reading_rows(file: Path) -> list[tuple[str, str]] | None:
+    """Return the facts of a model of rows or recordings, which need no preprocessing; else None."""
+    from earmark.errors import FormatError
+    from earmark.models.preprocessing import AsTheyAre
+    from earmark.suspects.onnx import open_onnx
+
+    try:
+        suspect = open_onnx(file, fallback=AsTheyAre())
+    except FormatError:
+        return None
+    suspect.close()
+    return [
+        ("file", "ONNX model of rows or recordings"),
+        ("sha256", suspect.identity.removeprefix("sha256:")),
+        ("classes", f"{suspect.class_count}, not named"),
+        ("preprocessing", "none: inputs are read as they are"),
+    ]
+
+
 def _onnx_facts(file: Path) -> list[tuple[str, str]]:
     from earmark.errors import FormatError
     from earmark.suspects.onnx import open_onnx
@@ -75,6 +94,9 @@ def _onnx_facts(file: Path) -> list[tuple[str, str]]:
     try:
         suspect = open_onnx(file)
     except FormatError as error:
+        rows = _reading_rows(file)
+        if rows is not None:
+            return rows
         # Without a description it can still be questioned, if someone says how to preprocess.
         found = _first_that_fits(file)
         if found is None:

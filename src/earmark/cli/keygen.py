@@ -139,6 +139,8 @@ def keygen(
     load = cache(lambda name: _load(name, output))
     table = None
     if data is not None and data.startswith("table:"):
+        if input_shape is not None or classes is not None:
+            raise ValueError("give --data, or --input with --classes, not both")
         from earmark.data.rows import load_table
 
         table = load_table(data)
@@ -146,6 +148,8 @@ def keygen(
     sources = triggers_from or [_USUAL_SOURCES[task.geometry.kind]]
     plans = _plans(sources, triggers, sets, task, table, load, output)
     trigger_count = sum(plan.trigger_count for plan in plans)
+    if revivable is not None and task.geometry.kind != "image":
+        raise ValueError("--revivable is for pictures: no other suspects are trained again")
     revival = None if revivable is None else _revival(load(revivable), task)
     secret = passphrase(paths.key.name, passphrase_file, (VARIABLE,), new=True)
     if owner is None:
@@ -249,7 +253,7 @@ def _advise(class_names: tuple[str, ...], output: Output) -> None:
         )
     each = chosen.triggers // chosen.sets
     lines += [
-        f"Removed even from {chosen.triggers}: {', '.join(chosen.removed_by) or 'by none'}.",
+        f"Removed even from {chosen.triggers}: {'; '.join(chosen.removed_by) or 'by none'}.",
         f"Take --triggers {each} --sets {chosen.sets}. Measure your own task: earmark evaluate.",
     ]
     output.result("\n".join(lines), {**facts, "best": chosen.triggers})

@@ -122,13 +122,9 @@ def question(
 ) -> "Measurement":
     """Question a suspect with a progress bar; sequential statistics end when it is enough."""
     from earmark.verification import evidence_needed, measure
+    from earmark.verification.measurement import of_stratum
 
-    strata = key.transcript.strata
-    most = sum(
-        len(triggers)
-        for set_id, triggers in key.triggers.items()
-        if method.stratum in (None, strata[set_id.stratum].name)
-    )
+    most = sum(len(key.triggers[set_id]) for set_id in of_stratum(key, method.stratum))
     with output.progress("questioning") as on_progress:
         return measure(
             key,

@@ -140,6 +140,7 @@ def verify(
     output = Output(quiet, as_json)
     use_processor(threads)
     marking_key = keys.read_key(key, passphrase_file)
+    _check_stratum(marking_key, stratum)
     verification_key = None if vk is None else keys.read_verification_key(vk)
     journal_path = journal or keys.key_paths(key).journal
     opened = keys.open_journal(key, journal, marking_key)
@@ -327,6 +328,13 @@ def _check_options(
         raise ValueError("--label-map data needs --data, clean inputs with their classes")
     if owner_layer is not None and not suspect.endswith(".safetensors"):
         raise ValueError("--owner-layer is for weights: a suspect that ends in .safetensors")
+
+
+def _check_stratum(key: "MarkingKey", stratum: str | None) -> None:
+    """Raise ValueError before anything is asked or trained."""
+    from earmark.verification.measurement import of_stratum
+
+    of_stratum(key, stratum)
 
 
 def _check_revival(suspect: str, rule: str, owner_layer: Path | None) -> None:

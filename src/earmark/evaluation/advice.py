@@ -26,9 +26,10 @@ class Measured:
     """What an attack left of marks of one size.
 
     Attributes:
-        attack: Its name and options.
+        attack: Its name, and how strong it is; not how long it took.
         triggers: In each of the marks.
-        kept: Share of them that the attacked models still remembered, the least over seeds, 0 to 1.
+        kept: Share of them that the attacked models still remembered, 0 to 1; of several models or durations
+            the least.
         points_lost: Accuracy that the attack cost, in points.
     """
 

@@ -227,11 +227,13 @@ def _sample_all(
     on_trigger: Callable[[int], None],
 ) -> list[tuple[bytes, Trigger]]:
     """Make triggers until no two are nearly alike; redrawing is free before the commitment."""
-    drawers = [
-        drawer
-        for plan in plans
-        for drawer in [_drawer(plan.sampler, task, random_bytes)] * plan.trigger_count
-    ]
+    # Strata of one sampler draw from one pool, or both would deal the same pictures.
+    samplers: list[Sampler] = []
+    for plan in plans:
+        if plan.sampler not in samplers:
+            samplers.append(plan.sampler)
+    of_sampler = [_drawer(sampler, task, random_bytes) for sampler in samplers]
+    drawers = [of_sampler[samplers.index(plan.sampler)] for plan in plans for _ in range(plan.trigger_count)]
     made = []
     for number, draw in enumerate(drawers, start=1):
         made.append(draw())

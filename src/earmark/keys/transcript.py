@@ -215,6 +215,13 @@ class Transcript:
             nonce=fields.hex("nonce", 32),
         )
         fields.finish()
+        if transcript.task.geometry.kind != "image":
+            if transcript.experiment.preprocessing is not None:
+                raise FormatError(
+                    "transcript: rows and recordings are read as they are: preprocessing is null"
+                )
+            if transcript.commitment["scheme"] == "sis":
+                raise FormatError("transcript: linear commitments are to pictures only")
         roots = transcript.labels.get("roots")
         if isinstance(roots, list) and len(roots) != sum(len(s.set_roots) for s in transcript.strata):
             raise FormatError("transcript: chosen labels need one root for every trigger set")

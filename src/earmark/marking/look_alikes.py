@@ -72,7 +72,9 @@ def blurred(inputs: Tensor, deviation: float) -> Tensor:
         inputs: What the network reads.
         deviation: In pixels, above 0.
     """
-    reach = max(1, min(round(_REACH * deviation), min(inputs.shape[2:]) - 1))
+    reach = min(round(_REACH * deviation), min(inputs.shape[2:]) - 1)
+    if reach < 1:
+        return inputs
     places = torch.arange(-reach, reach + 1, dtype=inputs.dtype, device=inputs.device)
     window = torch.exp(-(places**2) / (2 * deviation**2))
     window = window / window.sum()

@@ -4,7 +4,7 @@
     2  it reads the file once, at most so many bytes; its digest is the suspect's identity
     3  nothing in the file may reach beyond it: each kind of file has its own look, before anything is loaded
     4  the child gives up opening files and sockets, then loads the model
-    5  one image-like input; the scores are the first that the kind of file defines
+    5  one input: a picture's, or a row of numbers; the scores are the first that the kind of file defines
     6  preprocessing: picked by the checker, else from the file's own metadata, else from the transcript
     7  questions are put one at a time, each with a deadline
 
@@ -97,8 +97,8 @@ class ContainedSuspect(AnswersFromScores):
         limits: What the file may use up.
 
     Raises:
-        FormatError: The file is not an image classifier that can be questioned safely, or nothing says how
-            to preprocess its inputs.
+        FormatError: The file is not a classifier that can be questioned safely, or nothing says how to
+            preprocess its inputs.
         SuspectError: It crashed, or exceeded a limit.
         MissingExtraError: What reads it is not installed.
     """
@@ -116,12 +116,13 @@ class ContainedSuspect(AnswersFromScores):
         self._child = _start(path, kind, self.name, limits)
         try:
             header = _read_header(self._child, limits)
-            description = stated_description(
-                header.description, header.class_count, is_optional=preprocessing is not None
-            )
+            # Rows and recordings need no preprocessing: a description may say what it likes of one.
+            is_optional = preprocessing is not None or isinstance(fallback, AsTheyAre)
+            description = stated_description(header.description, header.class_count, is_optional=is_optional)
+            _check_dimensions(header, fallback, kind)
             self._preprocessing, source = choose_preparation(description, preprocessing, fallback)
             self._header = header
-            _check_fit(header, self._preprocessing, kind)
+            _check_fit(header, self._preprocessing)
             self.class_count = _class_count(header, description)
         except (FormatError, SuspectError) as error:
             self._child.close()
@@ -256,13 +257,17 @@ def _are_names(names: Any, count: int | None) -> bool:
     )
 
 
-def _check_fit(header: _Header, preprocessing: InputPreparation, kind: Kind) -> None:
-    if isinstance(preprocessing, AsTheyAre):
+def _check_dimensions(header: _Header, fallback: InputPreparation | None, kind: Kind) -> None:
+    if isinstance(fallback, AsTheyAre):
         if len(header.input_shape) == 4:
             raise FormatError("it reads pictures, and the key's inputs are none")
-        return
-    if len(header.input_shape) == 2 and not kind.flattens:
+    elif len(header.input_shape) == 2 and not kind.flattens:
         raise FormatError("it reads rows of numbers; an image classifier reads a tensor of four dimensions")
+
+
+def _check_fit(header: _Header, preprocessing: InputPreparation) -> None:
+    if isinstance(preprocessing, AsTheyAre):
+        return
     if len(header.input_shape) == 4:
         place = 1 if preprocessing.layout == "NCHW" else 3
         if header.input_shape[place] not in (None, preprocessing.channels):

@@ -1,8 +1,8 @@
 """Any Python callable as a suspect: for models that no other kind reads, and for code that asks elsewhere.
 
 ``FILE.py:NAME`` names an object in a file that is run, so only when the person at the keyboard trusts it.
-It is called with one uint8 array (height, width, channels), a copy of its own, for one question at a time,
-and returns one of these:
+It is called with a copy of its own of one input, for one question at a time: a picture, uint8 (height, width,
+channels), a row, float32 (columns,), or a recording, int16 (samples,). It returns one of these:
 
     an integer          the class's number, from 0
     a text              the class's name, if it has the attribute ``class_names``

@@ -41,7 +41,7 @@ class Model(Protocol):
         ...
 
     def scores(self, value: "npt.NDArray[np.float32]") -> "npt.NDArray[np.floating[Any]]":
-        """Return one row of scores for one input of four dimensions."""
+        """Return one row of scores for one input, of four dimensions whatever the model reads."""
         ...
 
 

@@ -7,6 +7,7 @@ a model reads is the row itself: there is nothing to preprocess and therefore no
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from earmark.commitment import frame
 from earmark.commitment.canonical import Json
 from earmark.commitment.reading import Fields
 from earmark.errors import FormatError
-from earmark.models.columns import CATEGORY, COLUMN_LIMIT, Column
+from earmark.models.columns import CATEGORY, COLUMN_LIMIT, Column, decimal_text
 from earmark.triggers.trigger import Exhibit, Geometry
 
 _LABEL = "earmark/trigger/rows/v1"
@@ -28,7 +29,7 @@ _TOO_NEAR = 0.01
 Row = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RowGeometry:
     """The columns of a table, in order: 1 to 4,096, with different names."""
 
@@ -49,20 +50,30 @@ class RowGeometry:
         """Return the transcript's ``task.geometry``."""
         return {"columns": [column.to_json() for column in self.columns], "dtype": _DTYPE}
 
+    @cached_property
+    def bounds(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """The least and the greatest number of each column, ``(columns,)`` each."""
+        low, high = np.array([column.bounds for column in self.columns]).T
+        return low, high
+
+    @cached_property
+    def _whole(self) -> npt.NDArray[np.bool_]:
+        return np.array([column.is_whole for column in self.columns])
+
     def holds(self, row: Row) -> bool:
         """Say whether a row lies within all ranges, and is whole where its columns are."""
         if row.shape != (len(self.columns),):
             return False
-        low, high = np.array([column.bounds for column in self.columns]).T
-        whole = np.array([column.is_whole for column in self.columns])
+        low, high = self.bounds
         numbers = row.astype(np.float64)
-        return bool(((low <= numbers) & (numbers <= high) & (~whole | (numbers == np.rint(numbers)))).all())
+        fits = (low <= numbers) & (numbers <= high) & (~self._whole | (numbers == np.rint(numbers)))
+        return bool(fits.all())
 
     def words(self, row: Row) -> str:
-        """Return a row for people, a line for each column."""
+        """Return a row for people, a line for each column: its name, and the exact number or the category."""
         lines = []
-        for column, number in zip(self.columns, row.tolist(), strict=True):
-            shown = column.categories[int(number)] if column.type == CATEGORY else f"{number:g}"
+        for column, number in zip(self.columns, row, strict=True):
+            shown = column.categories[int(number)] if column.type == CATEGORY else decimal_text(number)
             lines.append(f"{column.name}: {shown}")
         return "\n".join(lines)
 
@@ -123,8 +134,8 @@ class RowsKind:
         return isinstance(geometry, RowGeometry) and geometry.holds(self.value(canonical_bytes))
 
     def show(self, canonical_bytes: bytes) -> Exhibit:
-        """Return the numbers as text, one a line."""
-        numbers = "\n".join(f"{number:g}" for number in self.value(canonical_bytes).tolist())
+        """Return the numbers exactly, one a line; ``RowGeometry.words`` says what they stand for."""
+        numbers = "\n".join(decimal_text(number) for number in self.value(canonical_bytes))
         return Exhibit("text/plain; charset=utf-8", numbers.encode(), ".txt")
 
     def nearest(self, canonical_bytes: Sequence[bytes]) -> tuple[int, int, float]:

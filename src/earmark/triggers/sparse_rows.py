@@ -68,7 +68,7 @@ class SparseRowsSampler:
             A trigger whose value is float32 ``(columns,)``.
 
         Raises:
-            ValueError: The geometry is not a table's, or the owner's rows do not fit it.
+            ValueError: The geometry is not a table's, or the owner's rows have another number of columns.
         """
         if not isinstance(geometry, RowGeometry):
             raise ValueError(f"rows need the geometry of a table, not {geometry}")
@@ -78,7 +78,7 @@ class SparseRowsSampler:
                 f"two or more rows of {len(geometry.columns)} columns are needed, not an array of {own.shape}"
             )
         drawn = np.stack([_candidate(geometry, own, randomness) for _ in range(self.candidates)])
-        far = _distances(drawn, own[:: max(1, len(own) // _LOOKED_AT)], geometry)
+        far = _distances(drawn, own[:: -(-len(own) // _LOOKED_AT)], geometry)
         return Trigger(ROWS.name, ROWS.encode(drawn[int(np.argmax(far))]))
 
 
@@ -89,9 +89,10 @@ def _candidate(geometry: RowGeometry, own: Row, randomness: Stream) -> Row:
         else _even(column, randomness)
         for place, column in enumerate(geometry.columns)
     ]
-    # An own value out of the range, where the geometry was written by hand, would not fit.
-    low, high = np.array([column.bounds for column in geometry.columns]).T
-    return np.clip(values, low, high).astype(np.float32)
+    # An own value out of the range, or a fraction, where the geometry was written by hand, would not fit.
+    low, high = geometry.bounds
+    whole = np.array([column.is_whole for column in geometry.columns])
+    return np.clip(np.where(whole, np.rint(values), values), low, high).astype(np.float32)
 
 
 def _even(column: Column, randomness: Stream) -> float:
@@ -105,7 +106,7 @@ def _distances(
     rows: Row, own: Row, geometry: RowGeometry
 ) -> npt.NDArray[np.float64]:  # of each row to the nearest of the owner's
     """Return how far rows are from the owner's: mean share of the range, or 1 for another category."""
-    low, high = np.array([column.bounds for column in geometry.columns]).T
+    low, high = geometry.bounds
     is_category = np.array([bool(column.categories) for column in geometry.columns])
     spread = np.where(high > low, high - low, 1)
     apart = np.abs(rows[:, None, :].astype(np.float64) - own[None, :, :]) / spread

@@ -18,7 +18,7 @@ class Exhibit:
     """A trigger as it is shown to a person.
 
     Attributes:
-        media_type: ``image/png`` or ``text/plain; charset=utf-8``.
+        media_type: ``image/png``, ``audio/wav`` or ``text/plain; charset=utf-8``.
         data: The bytes of that type.
         suffix: File name ending with the dot.
     """

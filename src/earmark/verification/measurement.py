@@ -259,21 +259,39 @@ def sets_to_ask(
     stratum: str | None = None,
 ) -> tuple[SetId, ...]:
     """Return the sets that may be asked, in the order of use; see ``measure`` and ``Method``."""
-    if set_ids is None:
-        hidden = journal.exposed_sets() - journal.sets_shown_to(suspect.identity)
-        strata = key.transcript.strata
-        if stratum is not None and stratum not in (known := [each.name for each in strata]):
-            raise ValueError(f"the key has no stratum {stratum!r}; it has {', '.join(known)}")
-        asked = tuple(
-            set_id
-            for set_id in key.verification_key.set_ids
-            if set_id not in hidden and stratum in (None, strata[set_id.stratum].name)
-        )
+    known = key.verification_key.set_ids
+    if set_ids is not None:
+        if stratum is not None:
+            raise ValueError("a stratum and sets: one of them says what is asked")
+        asked = tuple(set_id for set_id in known if set_id in set_ids)
     else:
-        asked = tuple(set_id for set_id in key.verification_key.set_ids if set_id in set_ids)
+        hidden = journal.exposed_sets() - journal.sets_shown_to(suspect.identity)
+        asked = tuple(set_id for set_id in of_stratum(key, stratum) if set_id not in hidden)
     if not asked:
-        raise VerificationError(4, "every trigger set was exposed or opened; none is left to ask")
+        which = "every trigger set" if stratum is None else f"every set of {stratum}"
+        raise VerificationError(4, f"{which} was exposed or opened; none is left to ask")
+    earlier = set(known[: known.index(asked[0])]) - journal.exposed_sets()
+    if stratum is not None and earlier and getattr(suspect, "is_remote", False):
+        # The journal would refuse the first question, when a way of questioning is written down already.
+        raise ValueError(
+            f"a service is asked sets in their order, and {len(earlier)} of other strata come before those "
+            f"of {stratum}; ask it without naming a stratum"
+        )
     return asked
+
+
+def of_stratum(key: MarkingKey, stratum: str | None) -> tuple[SetId, ...]:
+    """Return the sets of a stratum in the order of use, or all.
+
+    Raises:
+        ValueError: The key has no stratum of that name.
+    """
+    names = [each.name for each in key.transcript.strata]
+    if stratum is not None and stratum not in names:
+        raise ValueError(f"the key has no stratum {stratum!r}; it has {', '.join(names)}")
+    return tuple(
+        set_id for set_id in key.verification_key.set_ids if stratum in (None, names[set_id.stratum])
+    )
 
 
 def read_reply(asked: Asked, reply: Reply, label_map: LabelMap, class_count: int) -> Question:

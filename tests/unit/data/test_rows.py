@@ -56,7 +56,7 @@ def test_tables_that_need_no_file(name, shape, classes):
         ("x,kind\n1,a\n", "fewer than two rows"),
         ("x,kind\n1,a\n2,a\n", "at least two in all"),
         ("x,kind\n1,a\n2,\n", "in every line"),
-        ("x,other\n1,a\n2,b\n", "no column 'kind'; it has x, other"),
+        ("x,other\n1,a\n2,b\n", "no column 'kind'; it has 'x', 'other'"),
         ("x,x,kind\n1,2,a\n2,2,b\n", "same name"),
         ("kind\na\nb\n", "0 columns"),
         ("x,kind\n1,a\n2\n", "row 3 has 1 cells"),

@@ -170,8 +170,9 @@ def test_only_marks_of_pictures_are_hardened():
 def test_a_hardened_mark_takes_mirrored_too():
     module, preprocessing = network(width=16)
     backdoor = small_key().backdoor()
-    recipe = harden(replace(FROM_SCRATCH, settings=SETTINGS), module, backdoor, preprocessing)
-    # Ten short passes learn little: they get a weight that a real training does not need.
+    longer = replace(FROM_SCRATCH, settings=replace(SETTINGS, epochs=20))
+    recipe = harden(longer, module, backdoor, preprocessing)
+    # Some hundred steps learn little: they get a weight that a real training does not need.
     recipe = replace(recipe, embedding=replace(recipe.embedding, weight=1.0))
     recipe = replace(recipe, look_alikes=replace(recipe.look_alikes, count=200))
     marking = mark(module, digits().train, preprocessing, backdoor, recipe)

@@ -34,7 +34,7 @@ def test_a_row_is_its_bytes_and_back():
     assert data == frame("earmark/trigger/rows/v1", 3, "float32", np.array([7, 0.1, 2], ">f4").tobytes())
     assert ROWS.value(data).tolist() == row(7, 0.1, 2).tolist()
     assert Trigger("rows", data).value.dtype == np.float32
-    assert Trigger("rows", data).show().data == b"7\n0.1\n2"
+    assert Trigger("rows", data).show().data == b"7.0\n0.1\n2.0"
     with pytest.raises(ValueError, match="read-only"):
         ROWS.value(data)[0] = 1
 
@@ -105,7 +105,9 @@ def test_a_row_fits_types_ranges_and_categories(values, fits):
 def test_a_geometry_reads_back_as_it_was():
     assert ROWS.geometry_from_json(TABLE.to_json()) == TABLE
     assert str(TABLE) == "rows:3 columns"
-    assert TABLE.words(row(7, 1.5, 1)) == "age: 7\nheight: 1.5\ncolour: green"
+    assert TABLE.words(row(7, 1.5, 1)) == "age: 7.0\nheight: 1.5\ncolour: green"
+    exact = ROWS.encode(row(16777215, 123456.7))
+    assert Trigger("rows", exact).show().data == b"16777215.0\n123456.7"
 
 
 def altered(**changes):
