@@ -26,7 +26,7 @@ def rows() -> list[str]:
     planned = study()
     arms = {arm["name"]: arm for arm in planned["arms"]}
     for name, part in table1["arms"].items():
-        if "points_lost_by_marking" not in part:
+        if name not in arms or "points_lost_by_marking" not in part:
             continue
         lost, (way, _, count) = part["points_lost_by_marking"], name.rpartition("-")
         trained = f"{passes(arms[name], planned['settings'])} epochs"
