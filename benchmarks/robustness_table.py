@@ -261,9 +261,10 @@ def chains() -> str:
 
 
 HARDENED = {
-    "from-scratch-512-seed0": "plain, from scratch",
-    "hardened-512-seed0": "hardened, from scratch",
-    "hardened-pre-trained-512-seed0": "hardened, put into a trained model",
+    "from-scratch-512-seed0": "plain, from scratch, seed 0",
+    "from-scratch-512-seed1": "seed 1",
+    "hardened-pre-trained-512-seed0": "hardened, in the trained model of seed 0",
+    "hardened-pre-trained-512-seed1": "seed 1",
 }
 
 
@@ -277,11 +278,11 @@ def hardened() -> str:
         model: 100 * float(next(row for row in [*own, *plain] if row["model"] == model)["accuracy_before"])
         for model in models
     }
-    unmarked = 100 * float(own[0]["accuracy_unmarked"])
+    unmarked = {row["model"][-1]: f"{100 * float(row['accuracy_unmarked']):.1f} %" for row in own}
     lines = [
         f"| attack | {' | '.join(HARDENED[model] for model in models)} |",
         "|" + "---|" * (1 + len(models)),
-        f"| none (unmarked: {unmarked:.1f} %) | {' | '.join(f'{accuracy[model]:.1f} %' for model in models)} |",
+        f"| none (unmarked: {', '.join(unmarked.values())}) | {' | '.join(f'{accuracy[model]:.1f} %' for model in models)} |",
     ]
     for name in grouped(own):
         cells = " | ".join(beside(found.get((model, name))) for model in models)

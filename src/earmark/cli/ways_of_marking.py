@@ -93,6 +93,7 @@ def by_recipe(
             settings,
             epochs=None if epochs is None else int(epochs),
             learning_rate=None if rate is None else float(rate),
+            hardened=hardened,
         )
         recipe = replace(PRE_TRAINED, settings=settings)
     if hardened:

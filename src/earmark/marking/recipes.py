@@ -35,8 +35,8 @@ from earmark.triggers.image import ImageGeometry
 _LEAST_MATCH_RATE = 0.9
 # Of the hardened recipe; measured by benchmarks/table1.py and studies/robustness-hardened.toml.
 _ENTANGLED_STAGES = 3
-_ENTANGLEMENT = 1.5
-_HARDENED_WEIGHT = 0.15
+_ENTANGLEMENT = 1.0
+_HARDENED_WEIGHT = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,8 @@ def harden(recipe: Recipe, module: nn.Module, backdoor: Backdoor, preprocessing:
 
     Mirrored triggers, so that mirroring every question removes nothing; look-alikes, against thieves who have
     the sampler; triggers entangled at the ends of the stages, against new last layers. From scratch the first
-    quarter of the training goes without triggers. What each is worth: docs/robustness.md.
+    quarter of the training goes without triggers. What it is worth, measured in a trained model:
+    docs/robustness.md.
 
     Args:
         recipe: One of the paper's; its numbers stay where these parts have none of their own.
@@ -245,7 +246,11 @@ def count_matches(module: nn.Module, preprocessing: Preprocessing, backdoor: Bac
 
 
 def pre_trained_settings(
-    settings: TrainingSettings, *, epochs: int | None = None, learning_rate: float | None = None
+    settings: TrainingSettings,
+    *,
+    epochs: int | None = None,
+    learning_rate: float | None = None,
+    hardened: bool = False,
 ) -> TrainingSettings:
     """Return settings for going on with a trained model: a third of the passes, a tenth of the rate.
 
@@ -253,6 +258,8 @@ def pre_trained_settings(
         settings: Those for training from scratch.
         epochs: The user's own choice.
         learning_rate: The user's own choice.
+        hardened: Whether the mark is to be a hardened one: then half of the rate, at which more of the
+            network is learned anew and the mark goes deeper.
 
     Returns:
         The settings.
@@ -263,5 +270,5 @@ def pre_trained_settings(
     return replace(
         settings,
         epochs=epochs or max(1, settings.epochs // 3),
-        learning_rate=learning_rate or settings.learning_rate / 10,
+        learning_rate=learning_rate or settings.learning_rate / (2 if hardened else 10),
     )
