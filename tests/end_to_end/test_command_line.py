@@ -104,6 +104,7 @@ def test_marking_a_trained_model_works_too(story):
     [
         (("--quick",), "--init"),
         (("--quick", "--init", "clean.safetensors", "--epochs", "3"), "--epochs does not go with --quick"),
+        (("--quick", "--init", "clean.safetensors", "--hardened"), "--hardened does not go with --quick"),
         (("--images", "100"), "--images goes with --quick"),
     ],
 )

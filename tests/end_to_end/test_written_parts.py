@@ -21,9 +21,11 @@ ROOT = Path(__file__).parents[2]
         "opened_set_table.py",
         "proof_table.py",
         "robustness_table.py",
+        "recordings_table.py",
         "services_table.py",
         "survival.py",
         "table1_table.py",
+        "tables_table.py",
     ],
 )
 def test_a_part_is_what_its_script_writes(script):

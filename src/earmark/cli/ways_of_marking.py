@@ -98,6 +98,7 @@ def by_recipe(
         recipe = replace(PRE_TRAINED, settings=settings)
     if hardened:
         recipe = harden(recipe, work.module, work.key.backdoor(), work.description.preprocessing)
+        output.remark("drawing look-alikes first: a minute or two")
     recipe = replace(recipe, per_batch=work.per_batch, exposures=exposures or recipe.exposures)
     with output.progress("marking") as on_progress:
         marking = mark(
