@@ -15,6 +15,7 @@ from pathlib import Path
 from written import ROOT, result, write_part
 
 PAGE = ROOT / "docs" / "robustness.md"
+README = ROOT / "README.md"
 RESULTS = ROOT / "benchmarks" / "results"
 OUTCOMES = ("removed", "too costly", "survived")
 PAPER, TORCH, TOOLBOX = "WatermarkNN", "PyTorch", "Adversarial Robustness Toolbox"
@@ -350,7 +351,7 @@ PARTS: dict[str, Callable[[], str]] = {
 
 def main() -> None:
     """Write every part that the page has a place for, or compare it."""
-    for page in (PAGE, ROOT / "README.md"):
+    for page in (PAGE, README):
         text = page.read_text(encoding="utf-8")
         for part, write in PARTS.items():
             if f"<!-- {part}:begin -->" not in text:

@@ -93,6 +93,7 @@ def test_table_2_has_both_ways_of_asking(tables, tmp_path):
 def test_a_place_on_the_page_without_results_is_an_error_and_no_place_is_none(tables, tmp_path, monkeypatch):
     page = tmp_path / "robustness.md"
     monkeypatch.setattr(tables, "PAGE", page)
+    monkeypatch.setattr(tables, "README", page)
     monkeypatch.setattr(sys, "argv", ["robustness_table.py"])
     page.write_text("# Nothing\n")
     tables.main()

@@ -94,7 +94,9 @@ def test_every_study_is_read_and_begins_with_the_unmarked_arm(table1, path):
         assert arm.is_marked == (arm.triggers > 0)
         assert table1.settings_of(study, arm, 0).epochs >= 1
     # What the pre-trained arms are compared with has been trained as they were, but for the triggers.
-    alike = {(arm.epochs, arm.learning_rate) for arm in study.arms if arm.goes_on}
+    # Hardened arms stand on another page, beside plain marks and beside nothing of this table.
+    plain = [arm for arm in study.arms if arm.embedding is None]
+    alike = {(arm.epochs, arm.learning_rate) for arm in plain if arm.goes_on}
     if any(arm.recipe == "continued" for arm in study.arms):
         assert len(alike) == 1
 

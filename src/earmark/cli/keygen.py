@@ -137,13 +137,7 @@ def keygen(
     paths = keys.key_paths(out)
     keys.refuse_existing(paths.key, paths.verification_key, paths.journal, paths.commitments)
     load = cache(lambda name: _load(name, output))
-    table = None
-    if data is not None and data.startswith("table:"):
-        if input_shape is not None or classes is not None:
-            raise ValueError("give --data, or --input with --classes, not both")
-        from earmark.data.rows import load_table
-
-        table = load_table(data)
+    table = _table(data, input_shape, classes)
     task = _task(data, input_shape, classes, load) if table is None else _task_of_rows(table)
     sources = triggers_from or [_USUAL_SOURCES[task.geometry.kind]]
     plans = _plans(sources, triggers, sets, task, table, load, output)
@@ -273,6 +267,17 @@ def _revival(data: "ClassificationData", task: "Task") -> "Mapping[str, Json]":
     if set(data.class_names) != set(task.class_names):
         raise ValueError("--revivable: the data's classes are not the key's")
     return RevivalPlan(data_digest(data.train, data.class_names), augmentation=data.augmentation).to_json()
+
+
+def _table(data: str | None, input_shape: str | None, classes: Path | None) -> "Table | None":
+    """Return the table that the data are, or None if they are something else."""
+    if data is None or not data.startswith("table:"):
+        return None
+    if input_shape is not None or classes is not None:
+        raise ValueError("give --data, or --input with --classes, not both")
+    from earmark.data.rows import load_table
+
+    return load_table(data)
 
 
 def _task_of_rows(table: "Table") -> "Task":

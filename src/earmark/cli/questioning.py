@@ -111,6 +111,13 @@ def _with_owners_layer(
     return TorchSuspect(restore_last_layer(suspect, owner), name, picked)
 
 
+def check_stratum(key: "MarkingKey", stratum: str | None) -> None:
+    """Raise ValueError, before anything is asked or trained, unless the key has such a stratum."""
+    from earmark.verification.measurement import of_stratum
+
+    of_stratum(key, stratum)
+
+
 def question(
     suspect: "Suspect",
     key: "MarkingKey",

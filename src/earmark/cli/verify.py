@@ -12,7 +12,15 @@ from earmark.cli.clean_data import CleanCheck, CleanData, check_clean, read_clea
 from earmark.cli.output import AsJson, Output, Quiet, warn
 from earmark.cli.paper_rule import PaperOptions, judge_by_paper
 from earmark.cli.passphrase import PassphraseFile
-from earmark.cli.questioning import Freedoms, catalogue_for, method_for, open_named, pick, question
+from earmark.cli.questioning import (
+    Freedoms,
+    catalogue_for,
+    check_stratum,
+    method_for,
+    open_named,
+    pick,
+    question,
+)
 from earmark.cli.revived import revived_suspect, revived_weights
 from earmark.cli.training import DataRoot, Threads, TrustCode, use_processor
 from earmark.cli.verdict_page import write_report
@@ -140,7 +148,7 @@ def verify(
     output = Output(quiet, as_json)
     use_processor(threads)
     marking_key = keys.read_key(key, passphrase_file)
-    _check_stratum(marking_key, stratum)
+    check_stratum(marking_key, stratum)
     verification_key = None if vk is None else keys.read_verification_key(vk)
     journal_path = journal or keys.key_paths(key).journal
     opened = keys.open_journal(key, journal, marking_key)
@@ -328,13 +336,6 @@ def _check_options(
         raise ValueError("--label-map data needs --data, clean inputs with their classes")
     if owner_layer is not None and not suspect.endswith(".safetensors"):
         raise ValueError("--owner-layer is for weights: a suspect that ends in .safetensors")
-
-
-def _check_stratum(key: "MarkingKey", stratum: str | None) -> None:
-    """Raise ValueError before anything is asked or trained."""
-    from earmark.verification.measurement import of_stratum
-
-    of_stratum(key, stratum)
 
 
 def _check_revival(suspect: str, rule: str, owner_layer: Path | None) -> None:

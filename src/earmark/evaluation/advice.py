@@ -62,7 +62,7 @@ def kept_share(matches: int, triggers: int, class_count: int) -> float:
     """Return the share of triggers remembered: what lies above the matches of chance.
 
     Example:
-        >>> kept_share(55, 100, 10)
+        >>> round(kept_share(55, 100, 10), 3)
         0.5
     """
     return max(0.0, (matches / triggers - 1 / class_count) / (1 - 1 / class_count))

@@ -228,4 +228,4 @@ def test_no_image_task_has_no_held_out_pictures():
 
     task = replace(TASK, geometry=Sentences())
     with pytest.raises(ValueError, match="task of images, not text:80"):
-        sampler_from("in-distribution:digits", task, lambda name: Split, Output(True, False))
+        sampler_from("in-distribution:digits", task, None, lambda name: Split, Output(True, False))
