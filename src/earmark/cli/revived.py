@@ -48,3 +48,11 @@ def revived_suspect(model: "LoadedModel", path: Path, picked: "Preprocessing | N
     from earmark.suspects.torch import TorchSuspect
 
     return TorchSuspect(model, f"weights {path.name}, revived as the key committed it", picked)
+
+
+def check_revival(suspect: str, rule: str, owner_layer: Path | None) -> None:
+    """Raise ValueError for what does not go with a revival, before anything is trained."""
+    if not suspect.endswith(".safetensors"):
+        raise ValueError("--revive is for weights: a suspect that ends in .safetensors")
+    if rule != "exact" or owner_layer is not None:
+        raise ValueError("--revive goes with the exact rule and the suspect's own last layer")

@@ -21,7 +21,7 @@ from earmark.cli.questioning import (
     pick,
     question,
 )
-from earmark.cli.revived import revived_suspect, revived_weights
+from earmark.cli.revived import check_revival, revived_suspect, revived_weights
 from earmark.cli.training import DataRoot, Threads, TrustCode, use_processor
 from earmark.cli.verdict_page import write_report
 from earmark.files import shown
@@ -161,7 +161,7 @@ def verify(
     _check_options(suspect, rule, paper, asked_by, statistic, label_map, data, owner_layer, given)
     revived = None
     if revive is not None:
-        _check_revival(suspect, rule, owner_layer)
+        check_revival(suspect, rule, owner_layer)
         revived = revived_weights(Path(suspect), marking_key, revive, data_root, model, trust_code, output)
     checked: CleanCheck | None = None
     if suspect.endswith(".csv"):
@@ -336,13 +336,6 @@ def _check_options(
         raise ValueError("--label-map data needs --data, clean inputs with their classes")
     if owner_layer is not None and not suspect.endswith(".safetensors"):
         raise ValueError("--owner-layer is for weights: a suspect that ends in .safetensors")
-
-
-def _check_revival(suspect: str, rule: str, owner_layer: Path | None) -> None:
-    if not suspect.endswith(".safetensors"):
-        raise ValueError("--revive is for weights: a suspect that ends in .safetensors")
-    if rule != "exact" or owner_layer is not None:
-        raise ValueError("--revive goes with the exact rule and the suspect's own last layer")
 
 
 def _verify_recorded(
