@@ -6,13 +6,9 @@ python benchmarks/recordings_table.py [--check]
 import sys
 from typing import Any
 
-from written import ROOT, result, write_part
+from written import ROOT, result, spread, write_part
 
 PAGE = ROOT / "docs" / "how-to" / "mark-recordings.md"
-
-
-def _span(values: list[int]) -> str:
-    return str(values[0]) if len(set(values)) == 1 else f"{min(values)} to {max(values)}"
 
 
 def _table(found: dict[str, Any]) -> str:
@@ -24,8 +20,8 @@ def _table(found: dict[str, Any]) -> str:
         f"{found['recordings']['test']} to test on, {triggers} triggers, {len(runs)} seeds; {accuracy:.1f} % accuracy, "
         f"{lost['mean']:.2f} points lost by the mark (95 % interval {lost['low']:.2f} to {lost['high']:.2f}: "
         f"{lost['verdict']} for at most {lost['target']:g}), {ratio:.2f} times the processor time of a training "
-        f"without it; {_span([run['matches'] for run in runs])} triggers take, "
-        f"{_span([run['matches_unmarked'] for run in runs])} in a model without the mark.",
+        f"without it; {spread([run['matches'] for run in runs])} triggers take, "
+        f"{spread([run['matches_unmarked'] for run in runs])} in a model without the mark.",
         "",
         f"| attack, with a fifth of the recordings | matches of {triggers} | shown ({found['threshold']} needed) | "
         "points lost, mean |",
@@ -36,7 +32,7 @@ def _table(found: dict[str, Any]) -> str:
         matches = [run["attacks"][name]["matches"] for run in runs]
         points = sum(run["attacks"][name]["points_lost"] for run in runs) / len(runs)
         shown = sum(count >= found["threshold"] for count in matches)
-        rows.append((min(matches), f"| {name} | {_span(matches)} | {shown} of {len(runs)} | {points:.1f} |"))
+        rows.append((min(matches), f"| {name} | {spread(matches)} | {shown} of {len(runs)} | {points:.1f} |"))
     return "\n".join([*lines, *(line for _, line in sorted(rows))]) + "\n"
 
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from written import ROOT, result, write_part
+from written import ROOT, result, spread, write_part
 
 PAGE = ROOT / "docs" / "robustness.md"
 README = ROOT / "README.md"
@@ -326,12 +326,6 @@ def by_pictures(rows: list[Row], words: Callable[[Row], str]) -> str:
             f"{float(row['claim_bits']):.0f} | {before:.1f} %, {after:.1f} % |"
         )
     return "\n".join(lines) + "\n"
-
-
-def spread(values: list[float], digits: int) -> str:
-    """Return least and greatest."""
-    low, high = min(values), max(values)
-    return f"{low:.{digits}f}" if low == high else f"{low:.{digits}f} to {high:.{digits}f}"
 
 
 PARTS: dict[str, Callable[[], str]] = {

@@ -6,13 +6,9 @@ python benchmarks/tables_table.py [--check]
 import sys
 from typing import Any
 
-from written import ROOT, result, write_part
+from written import ROOT, result, spread, write_part
 
 PAGE = ROOT / "docs" / "how-to" / "mark-tables.md"
-
-
-def _span(values: list[int]) -> str:
-    return str(values[0]) if len(set(values)) == 1 else f"{min(values)} to {max(values)}"
 
 
 def _costs(rows: dict[str, Any]) -> str:
@@ -24,7 +20,7 @@ def _costs(rows: dict[str, Any]) -> str:
         lost = row["points_lost"]
         lines.append(
             f"| {name.removeprefix('table:')} | {row['accuracy']:.1f} % | {lost['mean']:.2f} "
-            f"({lost['low']:.2f} to {lost['high']:.2f}) | {_span(row['matches'])} of {row['triggers']} | "
+            f"({lost['low']:.2f} to {lost['high']:.2f}) | {spread(row['matches'])} of {row['triggers']} | "
             f"{row['least_claim_bits']:.0f} | {row['time_ratio']:.1f}x |"
         )
     return "\n".join(lines) + "\n"

@@ -26,3 +26,9 @@ def write_part(page: Path, name: str, text: str, check: bool, script: str) -> No
     if check:
         sys.exit(f"{page.relative_to(ROOT)} is out of date: run python benchmarks/{script}")
     page.write_text(before + begin + text + end + after, encoding="utf-8")
+
+
+def spread(values: list[float], digits: int = 0) -> str:
+    """Return least and greatest."""
+    low, high = min(values), max(values)
+    return f"{low:.{digits}f}" if low == high else f"{low:.{digits}f} to {high:.{digits}f}"

@@ -65,12 +65,8 @@ def ask(
         opened.expose(set_id, to, questions_id, marking_key.verification_key.set_ids)
         names = answers_v1.question_names(questions_id, len(order))
         for done, (name, place) in enumerate(zip(names, order, strict=True), 1):
-            trigger = marking_key.triggers[set_id][place]
-            exhibit = trigger.show()
-            # Rows are asked by the names of their columns and categories.
-            words = getattr(marking_key.transcript.task.geometry, "words", None)
-            data = exhibit.data if words is None else words(trigger.value).encode()
-            (folder / f"{name}{exhibit.suffix}").write_bytes(data)
+            exhibit = marking_key.triggers[set_id][place].show(marking_key.transcript.task.geometry)
+            (folder / f"{name}{exhibit.suffix}").write_bytes(exhibit.data)
             on_progress(done, len(order))
         (folder / "answers.csv").write_bytes(answers_v1.template(names))
         classes = ", ".join(marking_key.transcript.task.class_names[:100])

@@ -130,7 +130,7 @@ def keygen(
         raise ValueError(f"--labels is derived or chosen, not {labels!r}")
     output = Output(quiet, as_json)
     if advise:
-        _advise(_class_names(data, classes, output), output)
+        _advise(_class_names(data, input_shape, classes, output), output)
         return
     if out is None:
         raise ValueError("where to? -o NAME makes NAME.key, NAME.vk.json and NAME.journal")
@@ -206,12 +206,12 @@ def _plans(
     ]
 
 
-def _class_names(data: str | None, classes: Path | None, output: Output) -> tuple[str, ...]:
+def _class_names(
+    data: str | None, input_shape: str | None, classes: Path | None, output: Output
+) -> tuple[str, ...]:
     """Return the classes, which are all that advice needs to know."""
-    if data is not None and data.startswith("table:"):
-        from earmark.data.rows import load_table
-
-        return load_table(data).class_names
+    if (table := _table(data, input_shape, classes)) is not None:
+        return table.class_names
     if data is not None:
         return _load(data, output).class_names
     if classes is None:
@@ -225,15 +225,16 @@ def _advise(class_names: tuple[str, ...], output: Output) -> None:
     from fractions import Fraction
 
     from earmark.evaluation.advice import advise, best
+    from earmark.keys.generation import DEFAULT_SURVIVAL
     from earmark.statistics import triggers_needed
 
     advice = advise(len(class_names))
     facts = {"classes": len(class_names), "advice": [asdict(one) for one in advice]}
     if not advice:
-        least = triggers_needed(Fraction(1, len(class_names)), Fraction(7, 10))
+        least = triggers_needed(Fraction(1, len(class_names)), DEFAULT_SURVIVAL)
         words = (
-            f"With {len(class_names)} classes a set needs {least} triggers if seven in ten are to suffice; "
-            "nothing was measured with so many. earmark evaluate measures your own marks."
+            f"With {len(class_names)} classes a set needs {least} triggers if {float(DEFAULT_SURVIVAL):.0%} "
+            "are to suffice; nothing was measured with so many. earmark evaluate measures your own marks."
         )
         output.result(words, {**facts, "best": None})
         return

@@ -13,11 +13,11 @@ from fractions import Fraction
 from functools import cache
 from importlib.resources import files
 
+from earmark.keys.generation import DEFAULT_SURVIVAL
 from earmark.statistics import match_threshold, triggers_needed
 
 SIZES = (100, 128, 256, 512, 1024, 2048, 4096)
 MOST_SETS = 4
-_SURVIVAL = Fraction(7, 10)  # what a set must still show the mark with, alone
 _DEVIATIONS = 2
 
 
@@ -92,10 +92,10 @@ def advise(class_count: int, found: Sequence[Measured] | None = None) -> tuple[A
     for triggers in SIZES:
         threshold = match_threshold(triggers, chance)
         usable = _usable(measured() if found is None else found, triggers)
-        if threshold is None or threshold > _SURVIVAL * triggers or not usable:
+        if threshold is None or threshold > DEFAULT_SURVIVAL * triggers or not usable:
             continue
         left = {one.attack: _least_matches(one.kept, triggers, class_count) for one in usable}
-        alone = max(1, triggers // triggers_needed(chance, _SURVIVAL))
+        alone = max(1, triggers // triggers_needed(chance, DEFAULT_SURVIVAL))
         advice.append(
             Advice(
                 triggers,

@@ -157,7 +157,7 @@ def _item(number: int, question: Question, key: MarkingKey, name: Callable[[int]
         question.matches,
         name(question.label),
         _given(question.answer, name),
-        show(trigger.show()),
+        show(trigger.show(key.transcript.task.geometry)),
     )
 
 

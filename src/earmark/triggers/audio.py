@@ -118,7 +118,7 @@ class AudioKind:
             geometry.rate,
         )
 
-    def show(self, canonical_bytes: bytes) -> Exhibit:
+    def show(self, canonical_bytes: bytes, geometry: Geometry | None = None) -> Exhibit:  # noqa: ARG002 - samples say all
         """Return the recording as a WAVE file."""
         found, written = self.value(canonical_bytes), io.BytesIO()
         with wave.open(written, "wb") as file:

@@ -118,7 +118,7 @@ class ImageKind:
             geometry.channels,
         )
 
-    def show(self, canonical_bytes: bytes) -> Exhibit:
+    def show(self, canonical_bytes: bytes, geometry: Geometry | None = None) -> Exhibit:  # noqa: ARG002 - pixels say all
         """Return the image as PNG."""
         pixels = self.value(canonical_bytes)
         picture = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)

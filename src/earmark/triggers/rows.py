@@ -133,10 +133,14 @@ class RowsKind:
         """Say whether the row has these columns."""
         return isinstance(geometry, RowGeometry) and geometry.holds(self.value(canonical_bytes))
 
-    def show(self, canonical_bytes: bytes) -> Exhibit:
-        """Return the numbers exactly, one a line; ``RowGeometry.words`` says what they stand for."""
-        numbers = "\n".join(decimal_text(number) for number in self.value(canonical_bytes))
-        return Exhibit("text/plain; charset=utf-8", numbers.encode(), ".txt")
+    def show(self, canonical_bytes: bytes, geometry: Geometry | None = None) -> Exhibit:
+        """Return the numbers exactly, one a line; with a table's geometry, its names and categories."""
+        row = self.value(canonical_bytes)
+        if isinstance(geometry, RowGeometry):
+            words = geometry.words(row)
+        else:
+            words = "\n".join(decimal_text(number) for number in row)
+        return Exhibit("text/plain; charset=utf-8", words.encode(), ".txt")
 
     def nearest(self, canonical_bytes: Sequence[bytes]) -> tuple[int, int, float]:
         """Return the nearest pair by the column that tells them apart most, as a share of its spread."""

@@ -47,11 +47,15 @@ class Trigger:
 
         return kind_named(self.kind).value(self.canonical_bytes)
 
-    def show(self) -> Exhibit:
-        """Return the trigger in a form for people; FormatError if malformed."""
+    def show(self, geometry: "Geometry | None" = None) -> Exhibit:
+        """Return the trigger in a form for people, by its task's geometry if given.
+
+        Raises:
+            FormatError: It is malformed.
+        """
         from earmark.triggers.tables import kind_named
 
-        return kind_named(self.kind).show(self.canonical_bytes)
+        return kind_named(self.kind).show(self.canonical_bytes, geometry)
 
 
 class Geometry(Protocol):
@@ -96,8 +100,8 @@ class Kind(Protocol):
         """Say whether the input has this geometry; FormatError if the bytes are malformed."""
         ...
 
-    def show(self, canonical_bytes: bytes) -> Exhibit:
-        """Return the input in a form for people."""
+    def show(self, canonical_bytes: bytes, geometry: Geometry | None = None) -> Exhibit:
+        """Return the input in a form for people; a geometry may say what its parts stand for."""
         ...
 
     def nearest(self, canonical_bytes: Sequence[bytes]) -> tuple[int, int, float]:
