@@ -275,7 +275,7 @@ def test_large_pictures_are_reduced_and_the_page_says_so() -> None:
 
 
 class TextKind:
-    def show(self, canonical_bytes: bytes) -> Exhibit:
+    def show(self, canonical_bytes: bytes, geometry: ImageGeometry | None = None) -> Exhibit:
         return Exhibit("text/plain; charset=utf-8", canonical_bytes, ".txt")
 
 
