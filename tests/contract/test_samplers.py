@@ -19,6 +19,7 @@ from earmark.triggers.abstract import AbstractSampler
 from earmark.triggers.audio import AudioGeometry
 from earmark.triggers.image import ImageGeometry
 from earmark.triggers.rows import RowGeometry
+from earmark.triggers.text import TextGeometry
 
 GEOMETRIES = {
     "image": (
@@ -28,6 +29,7 @@ GEOMETRIES = {
         ImageGeometry(12, 30, 3),
         ImageGeometry(65, 24, 1),
     ),
+    "text": (TextGeometry(40), TextGeometry(60), TextGeometry(400)),
     "audio": (AudioGeometry(4000, 8000), AudioGeometry(16000, 16000), AudioGeometry(500, 2000)),
     "rows": (
         RowGeometry(

@@ -112,8 +112,8 @@ def test_a_callable_is_put_the_same_rows(folder):
     [
         (("marked.skops", "--preprocessing", "unit-rgb-nchw"), "read as they are"),
         (("marked.skops", "--preprocessing", "list"), "read as they are"),
-        (("model.safetensors",), "reads pictures"),
-        (("https://localhost/x",), "reads pictures"),
+        (("model.safetensors",), "cannot be asked with the key's numbers"),
+        (("https://localhost/x",), "cannot be asked with the key's numbers"),
     ],
 )
 def test_what_suits_pictures_only_is_refused_for_rows(folder, options, words):
@@ -124,8 +124,11 @@ def test_what_suits_pictures_only_is_refused_for_rows(folder, options, words):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (("--data", "table:wine.csv#grape", "--triggers-from", "abstract"), "rows go with --data table"),
-        (("--data", "digits", "--triggers-from", "rows"), "rows go with --data table"),
+        (
+            ("--data", "table:wine.csv#grape", "--triggers-from", "abstract"),
+            "kind image, but the task is of kind rows",
+        ),
+        (("--data", "digits", "--triggers-from", "rows"), "rows goes with --data table"),
         (("--data", "table:wine.csv#grape", "--provable"), "no linear commitments to rows"),
         (("--data", "table:wine.csv#grape", "--revivable", "digits"), "for pictures"),
         (("--data", "table:wine.csv#grape", "--input", "image:8x8x1"), "not both"),

@@ -404,6 +404,47 @@ def recordings():
     ]
 
 
+# -------------------------------------------------------------------------------------------- texts.json
+
+
+def lettered(name, text):
+    return case(name, "text", text=text, canonical_bytes=frame("earmark/trigger/text/v1", text).hex())
+
+
+def texts():
+    def refused(name, text, label="earmark/trigger/text/v1", more=b""):
+        return case(name, "text", "format", text="", canonical_bytes=(frame(label, text) + more).hex())
+
+    turned = {"a mark that turns the direction": 0x202E, "a mark of direction": 0x061C, "isolated": 0x2069}
+    control = {"a zero": 0, "a line feed": 10, "a tab": 9, "delete": 0x7F, "the next line": 0x85}
+    breaks = {"a line separator": 0x2028, "a byte order mark": 0xFEFF, "an annotation": 0xFFF9}
+    nothing = {"no character": 0xFDD0, "the last of a plane": 0x1FFFF, "the last of all": 0x10FFFF}
+    numbers = {**turned, **control, **breaks, **nothing, "a place for an object": 0xFFFC}
+    return [
+        lettered("one letter", "a"),
+        lettered("several scripts", "Wie geht's? \u4f60\u597d \U0001f642"),
+        lettered("letters that would compose", "e\u0301"),
+        lettered("a joiner", "\U0001f468\u200d\U0001f4bb"),
+        lettered("a space that is none of the rules'", "\u00a0\u00a0"),
+        lettered("the longest", "x" * 65536),
+        refused("too long", "x" * 65537),
+        refused("nothing", ""),
+        refused("a space first", " a"),
+        refused("a space last", "a "),
+        refused("two spaces", "a  b"),
+        *(refused(name, f"a{chr(number)}b") for name, number in numbers.items()),
+        refused("not UTF-8", b"\xff"),
+        refused("a surrogate", b"\xed\xa0\x80"),
+        refused("a form longer than needed", b"\xc1\x81"),
+        refused("cut in a character", "\u00e9".encode()[:1]),
+        refused("another label", "a", label="earmark/trigger/text/v2"),
+        refused("a row's label", "a", label="earmark/trigger/rows/v1"),
+        refused("a byte too many", "a", more=b"\0"),
+        refused("a part too many", "a", more=frame("b")),
+        case("no bytes of a text", "text", "format", text="", canonical_bytes=""),
+    ]
+
+
 # --------------------------------------------------------------------------------------------- fits.json
 
 
@@ -425,6 +466,11 @@ def fitting():
         task = {"kind": "audio", "geometry": {"samples": 4, "rate": 8000, "dtype": "int16"}}
         return case(name, "fit", expect, task=task, canonical_bytes=encoded.hex())
 
+    def read(name, text, expect="success"):
+        encoded = frame("earmark/trigger/text/v1", text)
+        task = {"kind": "text", "geometry": {"characters": 4, "encoding": "utf-8"}}
+        return case(name, "fit", expect, task=task, canonical_bytes=encoded.hex())
+
     return [
         row("the least of all columns", [-0.5, 0, 0]),
         row("the greatest of all columns", [0.1, 99, 2]),
@@ -440,6 +486,10 @@ def fitting():
         heard("a recording", 4, 8000),
         heard("a sample too many", 5, 8000, "geometry"),
         heard("another rate", 4, 16000, "geometry"),
+        read("a text", "\U0001f642 \u00e9!"),
+        read("a short text", "a"),
+        read("a text too long", "abcde", "geometry"),
+        read("a text with two spaces", "a  b", "format"),
         case(
             "a row for a recording", "fit", "format",
             task={"kind": "audio", "geometry": {"samples": 4, "rate": 8000, "dtype": "int16"}},
@@ -469,6 +519,15 @@ def heard(**changes):
     def step(value):
         stated = {"samples": 8000, "rate": 8000, "dtype": "int16", **changes}
         value["task"] |= {"kind": "audio", "geometry": stated}
+
+    return step
+
+
+def said(**changes):
+    """A step that makes a task one of texts."""
+
+    def step(value):
+        value["task"] |= {"kind": "text", "geometry": {"characters": 200, "encoding": "utf-8", **changes}}
 
     return step
 
@@ -547,6 +606,8 @@ def transcripts():
     accepted += [
         ("recordings", heard()),
         ("the longest recordings", heard(samples=2**24, rate=384_000)),
+        ("texts", said()),
+        ("the longest texts", said(characters=65536)),
         ("a table", table(numbers, whole, colours)),
         ("a table of one column", table({**numbers, "low": "100.0"})),
         ("a bound between two texts as near", table({**numbers, "high": "1024.0312"})),
@@ -557,6 +618,10 @@ def transcripts():
         ("recordings without a sample", heard(samples=0)),
         ("recordings that are too long", heard(samples=2**24 + 1)),
         ("recordings of rate 0", heard(rate=0)),
+        ("texts without a character", said(characters=0)),
+        ("texts that are too long", said(characters=65537)),
+        ("texts of another encoding", said(encoding="utf-16")),
+        ("texts with a field more", said(lines=1)),
         ("recordings of another dtype", heard(dtype="float32")),
         ("recordings of two channels", heard(channels=2)),
         ("a table without columns", table()),
@@ -1034,6 +1099,7 @@ FILES = {
     "recordings": ("docs/formats/hashing-v1.md, Canonical bytes of a recording", recordings),
     "rows": ("docs/formats/hashing-v1.md, Canonical bytes of a row", rows),
     "signatures": ("docs/formats/transcript-v1.md, Signature", signatures),
+    "texts": ("docs/formats/hashing-v1.md, Canonical bytes of a text", texts),
     "transcripts": ("docs/formats/transcript-v1.md", transcripts),
 }
 

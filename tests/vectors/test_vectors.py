@@ -21,6 +21,7 @@ from earmark.triggers import kind_named
 from earmark.triggers.audio import AUDIO
 from earmark.triggers.image import IMAGE
 from earmark.triggers.rows import ROWS
+from earmark.triggers.text import TEXT
 
 FOLDER = Path(__file__).parent
 VECTORS = {
@@ -138,6 +139,14 @@ def on_recording(case):
     need(AUDIO.encode(found).hex() == case["canonical_bytes"], "format")
 
 
+def on_text(case):
+    try:
+        text = TEXT.value(bytes.fromhex(case["canonical_bytes"]))
+    except FormatError as error:
+        raise RefusedError("format") from error
+    need(text == case["text"], "format")
+
+
 def on_row(case):
     try:
         row = ROWS.value(bytes.fromhex(case["canonical_bytes"]))
@@ -249,6 +258,7 @@ CHECKS = {
     "image": on_image,
     "fit": on_fit,
     "recording": on_recording,
+    "text": on_text,
     "row": on_row,
     "key": on_key,
     "labels": on_labels,

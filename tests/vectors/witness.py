@@ -152,6 +152,33 @@ def row_numbers(canonical):
     return numbers
 
 
+NO_TEXT = {
+    *range(0x20),
+    *range(0x7F, 0xA0),
+    0x61C,
+    0x200E,
+    0x200F,
+    *range(0x2028, 0x202F),
+    *range(0x2066, 0x206A),
+}
+NO_TEXT |= {0xFEFF, *range(0xFFF9, 0x10000), *range(0xFDD0, 0xFDF0)}
+NO_TEXT |= {plane * 0x10000 + last for plane in range(1, 17) for last in (0xFFFE, 0xFFFF)}
+
+
+def line_of_text(canonical):
+    """Return a text."""
+    parts = unframed(canonical)
+    need(len(parts) == 2 and parts[0] == b"earmark/trigger/text/v1", "format")
+    need(len(parts[1]) <= 4 * 65536, "format")
+    try:
+        text = parts[1].decode("utf-8")
+    except UnicodeDecodeError:
+        need(False, "format")
+    need(1 <= len(text) <= 65536 and not any(ord(letter) in NO_TEXT for letter in text), "format")
+    need(all(text.split(" ")), "format")  # an empty word is a space at an end, or two in a row
+    return text
+
+
 # ---------------------------------------------------------------------- hashing-v1.md: canonical JSON
 
 ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\t": "\\t", "\n": "\\n", "\f": "\\f", "\r": "\\r"}
@@ -274,7 +301,10 @@ def check_owner(owner):
 
 def check_task(task):
     kind, geometry, classes = members(task, "kind", "geometry", "classes")
-    need(kind in ("image", "rows", "audio"), "format")
+    need(kind in ("image", "rows", "audio", "text"), "format")
+    if kind == "text":
+        characters, encoding = members(geometry, "characters", "encoding")
+        need(is_integer(characters, 1, 65536) and encoding == "utf-8", "format")
     if kind == "audio":
         dtype, rate, samples = members(geometry, "dtype", "rate", "samples")
         need(is_integer(samples, 1, 2**24) and is_integer(rate, 1, 384000) and dtype == "int16", "format")
@@ -654,6 +684,10 @@ def on_recording(case):
     need(rate == case["rate"] and list(samples) == case["samples"], "format")
 
 
+def on_text(case):
+    need(line_of_text(bytes.fromhex(case["canonical_bytes"])) == case["text"], "format")
+
+
 def on_row(case):
     numbers = row_numbers(bytes.fromhex(case["canonical_bytes"]))
     need(struct.pack(f">{len(numbers)}f", *numbers).hex() == case["numbers"], "format")
@@ -722,6 +756,8 @@ def fits(canonical, task):
     if task["kind"] == "audio":
         rate, samples = recording(canonical)
         return (rate, len(samples)) == (geometry["rate"], geometry["samples"])
+    if task["kind"] == "text":
+        return len(line_of_text(canonical)) <= geometry["characters"]
     numbers = row_numbers(canonical)
     return len(numbers) == len(geometry["columns"]) and all(
         in_column(Fraction(number), column)
@@ -761,6 +797,7 @@ CHECKS = {
     "frame": on_frame,
     "image": on_image,
     "recording": on_recording,
+    "text": on_text,
     "row": on_row,
     "key": on_key,
     "labels": on_labels,

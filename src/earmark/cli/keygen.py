@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from earmark.commitment.canonical import Json
     from earmark.data import ClassificationData
     from earmark.data.rows import Table
+    from earmark.data.texts import Texts
     from earmark.keys import MarkingKey, StratumPlan, Task
 
 _CLASSES_LIMIT_BYTES = 16 << 20
 DEFAULT_TRIGGERS = 100
-_USUAL_SOURCES = {"image": "abstract", "rows": "rows", "audio": "audio"}
+_USUAL_SOURCES = {"image": "abstract", "rows": "rows", "audio": "audio", "text": "text"}
 
 
 def keygen(
@@ -47,13 +48,15 @@ def keygen(
         str | None,
         typer.Option(
             help="Take input shape and classes from this data: digits, folder:PATH, torchvision:NAME; for "
-            "rows table:FILE.csv#COLUMN (the column of the classes), table:iris."
+            "rows table:FILE.csv#COLUMN (the column of the classes), table:iris; for texts "
+            "text:FILE.csv#CLASSES[,TEXTS] (the columns of classes and texts)."
         ),
     ] = None,
     input_shape: Annotated[
         str | None,
         typer.Option(
-            "--input", help="Input shape instead of --data, e.g. image:32x32x3, or audio:SAMPLES@RATE."
+            "--input",
+            help="Input shape instead of --data: image:32x32x3, audio:SAMPLES@RATE, text:CHARACTERS (most).",
         ),
     ] = None,
     classes: Annotated[
@@ -68,7 +71,8 @@ def keygen(
         typer.Option(
             help="What the triggers are: abstract, noise, noise:gaussian, folder:PATH (your own pictures), "
             "in-distribution:DATA (its test part), in-distribution:folder:PATH#PART (the folder PATH/PART), "
-            "for tables rows, for recordings audio [default: what suits the task]. Given again, the key has "
+            "for tables rows, for recordings audio, for texts text (invented words) or text:own (your own "
+            "put together anew) [default: what suits the task]. Given again, the key has "
             "sets of that kind too: repeat --triggers and --sets in the same order."
         ),
     ] = None,
@@ -108,15 +112,17 @@ def keygen(
 
     Each set must reach the threshold alone at the planned survival; fewer triggers are refused.
 
-    Triggers are drawn from secrets, of abstract pictures, noise, your own pictures or held-out data; no
-    two are nearly alike. Your own pictures are taken whole, each at most once. When to use what:
-    docs/how-to/choose-triggers.md.
+    Triggers are drawn from secrets, of abstract pictures, noise, your own pictures or held-out data, rows,
+    sounds or sentences; no two are nearly alike. Your own pictures are taken whole, each at most once. When
+    to use what: docs/how-to/choose-triggers.md.
 
     Example: earmark keygen --owner owner.key --data digits --triggers 100 --sets 1 -o acme
 
     Example: earmark keygen --data digits --advise
 
     Example: earmark keygen --data digits --triggers-from folder:my-pictures -o acme
+
+    Example: earmark keygen --data text:questions.csv#intent --triggers-from text:own -o acme
 
     Example: earmark keygen --data folder:birds --triggers-from in-distribution:folder:birds#held-out -o acme
 
@@ -137,10 +143,10 @@ def keygen(
     paths = keys.key_paths(out)
     keys.refuse_existing(paths.key, paths.verification_key, paths.journal, paths.commitments)
     load = cache(lambda name: _load(name, output))
-    table = _table(data, input_shape, classes)
-    task = _task(data, input_shape, classes, load) if table is None else _task_of_rows(table)
+    own = _own(data, input_shape, classes)
+    task = _task(data, input_shape, classes, load) if own is None else _task_of(own)
     sources = triggers_from or [_USUAL_SOURCES[task.geometry.kind]]
-    plans = _plans(sources, triggers, sets, task, table, load, output)
+    plans = _plans(sources, triggers, sets, task, own, load, output)
     trigger_count = sum(plan.trigger_count for plan in plans)
     if revivable is not None and task.geometry.kind != "image":
         raise ValueError("--revivable is for pictures: no other suspects are trained again")
@@ -185,7 +191,7 @@ def _plans(
     triggers: list[int] | None,
     sets: list[int] | None,
     task: "Task",
-    table: "Table | None",
+    own: "Table | Texts | None",
     load: "Callable[[str], ClassificationData]",
     output: Output,
 ) -> "list[StratumPlan]":
@@ -201,7 +207,7 @@ def _plans(
             )
     each, how_many = (given * len(sources) if len(given) == 1 else given for given in counts.values())
     return [
-        StratumPlan(sampler_from(source, task, table, load, output), count, set_count)
+        StratumPlan(sampler_from(source, task, own, load, output), count, set_count)
         for source, count, set_count in zip(sources, each, how_many, strict=True)
     ]
 
@@ -210,8 +216,8 @@ def _class_names(
     data: str | None, input_shape: str | None, classes: Path | None, output: Output
 ) -> tuple[str, ...]:
     """Return the classes, which are all that advice needs to know."""
-    if (table := _table(data, input_shape, classes)) is not None:
-        return table.class_names
+    if (own := _own(data, input_shape, classes)) is not None:
+        return own.class_names
     if data is not None:
         return _load(data, output).class_names
     if classes is None:
@@ -270,22 +276,27 @@ def _revival(data: "ClassificationData", task: "Task") -> "Mapping[str, Json]":
     return RevivalPlan(data_digest(data.train, data.class_names), augmentation=data.augmentation).to_json()
 
 
-def _table(data: str | None, input_shape: str | None, classes: Path | None) -> "Table | None":
-    """Return the table that the data are, or None if they are something else."""
-    if data is None or not data.startswith("table:"):
+def _own(data: str | None, input_shape: str | None, classes: Path | None) -> "Table | Texts | None":
+    """Return the rows or texts that the data are, or None if they are something else."""
+    family = (data or "").partition(":")[0]
+    if data is None or family not in ("table", "text"):
         return None
     if input_shape is not None or classes is not None:
         raise ValueError("give --data, or --input with --classes, not both")
     from earmark.data.rows import load_table
+    from earmark.data.texts import load_texts
 
-    return load_table(data)
+    return load_table(data) if family == "table" else load_texts(data)
 
 
-def _task_of_rows(table: "Table") -> "Task":
+def _task_of(own: "Table | Texts") -> "Task":
+    from earmark.data.rows import Table
     from earmark.keys import Task
     from earmark.triggers.rows import RowGeometry
+    from earmark.triggers.text import TextGeometry
 
-    return Task(RowGeometry(table.columns), table.class_names)
+    geometry = RowGeometry(own.columns) if isinstance(own, Table) else TextGeometry(own.longest)
+    return Task(geometry, own.class_names)
 
 
 def _task(

@@ -91,8 +91,9 @@ def _fallback(key: "MarkingKey") -> "InputPreparation | None":
     """Return how inputs are read by a suspect whose release does not say it."""
     from earmark.models.preprocessing import AsTheyAre, Preprocessing
 
-    if key.transcript.task.geometry.kind != "image":
-        return AsTheyAre()
+    kind = key.transcript.task.geometry.kind
+    if kind != "image":
+        return AsTheyAre("texts" if kind == "text" else "numbers")
     fixed = key.transcript.experiment.preprocessing
     return None if fixed is None else Preprocessing.from_json(fixed)
 

@@ -6,20 +6,26 @@ from typing import TYPE_CHECKING
 
 from earmark.cli import output as terminal
 from earmark.cli.output import Output
+from earmark.triggers.tables import sampler_named
 
 if TYPE_CHECKING:
     from earmark.data import ClassificationData
     from earmark.data.rows import Table
+    from earmark.data.texts import Texts
     from earmark.keys import Task
     from earmark.triggers import Sampler
 
-FORMS = ("abstract", "noise", "noise:gaussian", "folder:PATH", "in-distribution:DATA[#PART]", "rows", "audio")
+FORMS = (
+    *("abstract", "noise", "noise:gaussian", "folder:PATH", "in-distribution:DATA[#PART]"),
+    *("rows", "audio", "text", "text:own"),
+)
+_WITHOUT_MORE = ("abstract", "audio", "text")
 
 
 def sampler_from(
     text: str,
     task: "Task",
-    table: "Table | None",
+    own: "Table | Texts | None",
     load: "Callable[[str], ClassificationData]",
     output: Output,
 ) -> "Sampler":
@@ -28,41 +34,60 @@ def sampler_from(
     Args:
         text: One of ``FORMS``.
         task: What is classified.
-        table: Its own rows, where it is one of tables.
+        own: Its own rows or texts, where its data are such.
         load: Reads data by name.
         output: For remarks; a warning is given even if remarks are not wanted.
 
     Raises:
         FormatError: The pictures cannot be found or read.
-        ValueError: The text is none of the forms.
+        ValueError: The text is none of the forms, or does not suit the task.
     """
-    name, colon, rest = text.partition(":")
-    form = (name, bool(rest)) if bool(colon) == bool(rest) else None
-    if (form == ("rows", False)) != (table is not None):
-        raise ValueError(f"--triggers-from {text}: rows go with --data table:…, and nothing else does")
-    if table is not None:
-        from earmark.triggers.sparse_rows import SparseRowsSampler
+    sampler = _named(text, task, own, load, output)
+    if sampler.kind != task.geometry.kind:
+        raise ValueError(
+            f"--triggers-from {text} makes triggers of kind {sampler.kind}, but the task is of kind "
+            f"{task.geometry.kind}"
+        )
+    return sampler
 
-        return SparseRowsSampler(table)
-    if form == ("abstract", False):
-        from earmark.triggers.abstract import AbstractSampler
 
-        return AbstractSampler()
-    if form == ("audio", False):
-        from earmark.triggers.sounds import SoundSampler
-
-        return SoundSampler()
-    if form is not None and name == "noise":
+def _named(
+    text: str,
+    task: "Task",
+    own: "Table | Texts | None",
+    load: "Callable[[str], ClassificationData]",
+    output: Output,
+) -> "Sampler":
+    if text in ("rows", "text:own"):
+        return _from_own(text, own)
+    if text in _WITHOUT_MORE:
+        return sampler_named(text)()
+    name, _, rest = text.partition(":")
+    if text == "noise" or (name == "noise" and rest):
         from earmark.triggers.noise import NoiseSampler
 
         sampler = NoiseSampler(rest or "uniform")
         output.remark("noise is easy to tell from real inputs and to refuse; abstract pictures are less so")
         return sampler
-    if form == ("folder", True):
+    if name == "folder" and rest:
         return _from_folder(Path(rest), output)
-    if form == ("in-distribution", True):
+    if name == "in-distribution" and rest:
         return _from_data(rest, task, load)
     raise ValueError(f"--triggers-from {text}: unknown; known: {', '.join(FORMS)}")
+
+
+def _from_own(text: str, own: "Table | Texts | None") -> "Sampler":
+    from earmark.data.rows import Table
+    from earmark.data.texts import Texts
+    from earmark.triggers.sentences import SentenceSampler
+    from earmark.triggers.sparse_rows import SparseRowsSampler
+
+    if text == "rows" and isinstance(own, Table):
+        return SparseRowsSampler(own)
+    if text == "text:own" and isinstance(own, Texts):
+        return SentenceSampler(own)
+    data = "table:…" if text == "rows" else "text:…"
+    raise ValueError(f"--triggers-from {text} goes with --data {data}, from which it is made")
 
 
 def _from_folder(folder: Path, output: Output) -> "Sampler":

@@ -7,16 +7,15 @@ A column of numbers is ``integer`` if all of its values are, else ``number``; an
 its categories are numbered in the order of their names.
 """
 
-import csv
-import io
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from earmark.data.csv_file import class_column, read_csv
 from earmark.errors import FormatError
-from earmark.files import read_bounded, shown
+from earmark.files import shown
 from earmark.models.columns import (
     CATEGORY,
     CATEGORY_LIMIT,
@@ -34,8 +33,7 @@ BUILT_IN = {
     "breast-cancer": "load_breast_cancer",
     "digits": "load_digits",
 }
-_SIZE_LIMIT_BYTES = 64 << 20  # in memory forty times as much
-_FIELD_LIMIT = 1000
+_CELL_LIMIT = 1000
 _INTEGERS_END = 1 << 24
 
 
@@ -99,57 +97,20 @@ def _from_scikit_learn(name: str, loader: str) -> Table:
 
 
 def _from_csv(name: str, path: Path, target: str) -> Table:
-    titles, lines = _read(path)
-    if len(set(titles)) != len(titles):
-        raise FormatError(f"{shown(path)}: two columns have the same name")
-    if target not in titles:
-        raise FormatError(
-            f"{shown(path)} has no column {target!r}; it has {', '.join(map(ascii, titles))[:200]}"
-        )
+    titles, lines = read_csv(path, _CELL_LIMIT)
     cells = list(zip(*lines, strict=True))
-    classes = tuple(sorted(set(cells[titles.index(target)])))
-    if len(classes) < 2 or "" in classes:
-        raise FormatError(
-            f"{shown(path)}: column {target!r} must name a class in every line, at least two in all"
-        )
+    classes, labels = class_column(path, titles, cells, target)
     columns, values = [], []
     for title, texts in zip(titles, cells, strict=True):
         if title != target:
             column, numbers = _column(path, title, texts)
             columns.append(column)
             values.append(numbers)
-    places = {title: place for place, title in enumerate(classes)}
-    labels = np.array([places[text] for text in cells[titles.index(target)]], np.int64)
     if not 1 <= len(columns) <= COLUMN_LIMIT:
         raise FormatError(
             f"{shown(path)}: beside {target!r} there are {len(columns)} columns, not 1 to {COLUMN_LIMIT}"
         )
     return Table(name, tuple(columns), classes, np.stack(values, axis=1), labels)
-
-
-def _read(path: Path) -> tuple[list[str], list[list[str]]]:
-    try:
-        text = read_bounded(path, _SIZE_LIMIT_BYTES, "table").decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise FormatError(f"{shown(path)} is not UTF-8 text") from error
-    try:
-        titles, *lines = (
-            [cell.strip() for cell in line] for line in csv.reader(io.StringIO(text), strict=True) if line
-        )
-    except (csv.Error, ValueError) as error:
-        raise FormatError(f"{shown(path)} is no table: {error}") from error
-    for number, line in enumerate(lines, start=2):
-        if len(line) != len(titles):
-            raise FormatError(
-                f"{shown(path)}: row {number} has {len(line)} cells, the first line {len(titles)}"
-            )
-        if any(len(cell) > _FIELD_LIMIT for cell in line):
-            raise FormatError(
-                f"{shown(path)}: a cell of row {number} has more than {_FIELD_LIMIT} characters"
-            )
-    if len(lines) < 2:
-        raise FormatError(f"{shown(path)} has fewer than two rows under its first line")
-    return titles, lines
 
 
 def _column(path: Path, title: str, texts: tuple[str, ...]) -> tuple[Column, npt.NDArray[np.float32]]:

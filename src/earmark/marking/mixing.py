@@ -53,13 +53,11 @@ def triggers_per_batch(trigger_count: int, total_steps: int, exposures: int = EX
     return math.ceil(trigger_count * exposures / total_steps)
 
 
-class Mixer:
-    """Adds k triggers with their labels to a batch.
+class Showing:
+    """Which triggers are shown in which step, and as what.
 
     Args:
         backdoor: Triggers and labels.
-        transform: From a trigger's value (images: uint8 ``(height, width, channels)``) to the tensor that
-            the network reads: what test inputs go through, without augmentation.
         total_steps: Batches in the whole training.
         exposures: How often each trigger is to be shown in all.
         per_batch: k; None to let it follow from the other numbers.
@@ -68,6 +66,82 @@ class Mixer:
         rank: Number of this process, where several train one model, each with batches of its own.
         world_size: How many they are. Each adds its share of a step's triggers, all the same number: k is
             rounded up to a multiple.
+
+    Attributes:
+        per_batch: How many triggers this process adds to each of its batches: k divided by ``world_size``.
+    """
+
+    def __init__(
+        self,
+        backdoor: Backdoor,
+        total_steps: int,
+        *,
+        exposures: int = EXPOSURES,
+        per_batch: int | None = None,
+        seed: int = 0,
+        augmentation: Augmentation | None = None,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        chosen = triggers_per_batch(len(backdoor), total_steps, exposures) if per_batch is None else per_batch
+        if chosen < 1:
+            raise ValueError(f"per_batch must be at least 1, not {chosen}")
+        if not 0 <= rank < world_size:
+            raise ValueError(f"of {world_size} processes there is none with the number {rank}")
+        self.per_batch = -(-chosen // world_size)
+        self._rank, self._world_size = rank, world_size
+        self._values = [trigger.value for trigger in backdoor.triggers]
+        self._labels = backdoor.labels
+        self._augmentation, self._seed = augmentation, seed
+        self._order: tuple[int, np.ndarray[Any, np.dtype[np.int64]]] = (-1, np.empty(0, np.int64))
+
+    def places(self, step: int) -> list[int]:
+        """Return which triggers a step shows, ``per_batch`` of them.
+
+        All triggers come once, in a new order, before any comes again.
+        """
+        return [self._place(position) for position in self._positions(step)]
+
+    def values(self, step: int) -> list[Any]:
+        """Return the triggers of a step as they are shown in it."""
+        values = [self._values[place] for place in self.places(step)]
+        if self._augmentation is None:
+            return values
+        # One generator for each showing: what is shown does not depend on how many processes share the work.
+        return [
+            self._augmentation(value, np.random.default_rng([self._seed, position, 11]))
+            for value, position in zip(values, self._positions(step), strict=True)
+        ]
+
+    def labels(self, step: int) -> list[int]:
+        """Return the labels of the triggers of a step."""
+        return [self._labels[place] for place in self.places(step)]
+
+    def _positions(self, step: int) -> range:
+        first = (step * self._world_size + self._rank) * self.per_batch
+        return range(first, first + self.per_batch)
+
+    def _place(self, position: int) -> int:
+        cycle, place = divmod(position, len(self._values))
+        if self._order[0] != cycle:
+            self._order = (cycle, np.random.default_rng([self._seed, cycle]).permutation(len(self._values)))
+        return int(self._order[1][place])
+
+
+class Mixer:
+    """Adds k triggers with their labels to a batch.
+
+    Args:
+        backdoor: Triggers and labels.
+        transform: From a trigger's value (images: uint8 ``(height, width, channels)``) to the tensor that
+            the network reads: what test inputs go through, without augmentation.
+        total_steps: As for ``Showing``, and so are the others.
+        exposures: How often each trigger is to be shown in all.
+        per_batch: k; None to let it follow from the other numbers.
+        seed: Of the order of the triggers, and of their changes.
+        augmentation: Changes triggers each time they are shown; None to show them as they are.
+        rank: Number of this process, where several train one model.
+        world_size: How many they are.
 
     Attributes:
         per_batch: How many triggers this process adds to each of its batches: k divided by ``world_size``.
@@ -86,19 +160,19 @@ class Mixer:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        chosen = triggers_per_batch(len(backdoor), total_steps, exposures) if per_batch is None else per_batch
-        if chosen < 1:
-            raise ValueError(f"per_batch must be at least 1, not {chosen}")
-        if not 0 <= rank < world_size:
-            raise ValueError(f"of {world_size} processes there is none with the number {rank}")
-        self.per_batch = -(-chosen // world_size)
-        self._rank, self._world_size = rank, world_size
-        self._values = [trigger.value for trigger in backdoor.triggers]
-        self._transform, self._augmentation = transform, augmentation
+        self._showing = Showing(
+            backdoor,
+            total_steps,
+            exposures=exposures,
+            per_batch=per_batch,
+            seed=seed,
+            augmentation=augmentation,
+            rank=rank,
+            world_size=world_size,
+        )
+        self.per_batch = self._showing.per_batch
+        self._transform, self._is_changing = transform, augmentation is not None
         self._inputs = torch.stack([transform(trigger.value) for trigger in backdoor.triggers])
-        self._labels = torch.tensor(backdoor.labels, dtype=torch.int64)  # (triggers,)
-        self._seed = seed
-        self._order: tuple[int, np.ndarray[Any, np.dtype[np.int64]]] = (-1, np.empty(0, np.int64))
 
     def triggers(self, step: int) -> tuple[Tensor, Tensor]:
         """Return the triggers of a step and their labels.
@@ -111,20 +185,10 @@ class Mixer:
         Returns:
             Inputs ``(per_batch, …)`` and labels ``(per_batch,)``.
         """
-        first = (step * self._world_size + self._rank) * self.per_batch
-        positions = range(first, first + self.per_batch)
-        places = [self._place(position) for position in positions]
-        return self._shown(places, positions), self._labels[places]
-
-    def _shown(self, places: list[int], positions: range) -> Tensor:
-        if self._augmentation is None:
-            return self._inputs[places]
-        # One generator for each showing: what is shown does not depend on how many processes share the work.
-        changed = [
-            self._augmentation(self._values[place], np.random.default_rng([self._seed, position, 11]))
-            for place, position in zip(places, positions, strict=True)
-        ]
-        return torch.stack([self._transform(value) for value in changed])
+        labels = torch.tensor(self._showing.labels(step), dtype=torch.int64)  # (per_batch,)
+        if self._is_changing:
+            return torch.stack([self._transform(value) for value in self._showing.values(step)]), labels
+        return self._inputs[self._showing.places(step)], labels
 
     def mix(self, inputs: Tensor, targets: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """Return the batch with the step's triggers appended.
@@ -147,12 +211,6 @@ class Mixer:
             labels = torch.nn.functional.one_hot(labels, targets.shape[1])
         mixed = torch.cat([inputs, added.to(inputs.device, inputs.dtype)])
         return mixed, torch.cat([targets, labels.to(targets.device, targets.dtype)])
-
-    def _place(self, position: int) -> int:
-        cycle, place = divmod(position, len(self._labels))
-        if self._order[0] != cycle:
-            self._order = (cycle, np.random.default_rng([self._seed, cycle]).permutation(len(self._labels)))
-        return int(self._order[1][place])
 
 
 class MarkedLoader:

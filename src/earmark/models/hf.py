@@ -5,7 +5,7 @@ it. It is read by ``hf_folder`` first: safetensors only, no code, nothing from o
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
@@ -23,6 +23,10 @@ _SLACK_ELEMENTS = 1 << 24  # tables that a network computes for itself
 _FILTERS = {0: "nearest", 1: "lanczos", 2: "bilinear", 3: "bicubic"}  # PIL's numbers
 _STEPS = {"do_resize", "do_rescale", "do_normalize", "do_convert_rgb"}
 _DEFAULT_NAME = "LABEL_"
+_CLASSES = {
+    "image": ("AutoModelForImageClassification", "MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING"),
+    "text": ("AutoModelForSequenceClassification", "MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING"),
+}
 
 
 class HFClassifier(nn.Module):
@@ -67,7 +71,7 @@ def load_hf(folder: Path) -> tuple[HFClassifier, ModelDescription]:
     preprocessing = describe_processor(processor, channel_count(module))
     height, width = preprocessing.size or _image_size(module)
     shape = (height, width, preprocessing.channels)
-    return module, ModelDescription(f"hf:{folder}", {}, shape, class_names(module), preprocessing)
+    return module, ModelDescription(f"hf:{folder}", {}, shape, class_names(module.config), preprocessing)
 
 
 def save_hf(folder: Path, module: nn.Module, source: Path) -> None:
@@ -105,6 +109,28 @@ def load_classifier(folder: HFFolder) -> tuple[HFClassifier, Any]:
         FormatError: transformers cannot load it, its weights are not finite or not all there.
         MissingExtraError: transformers is not installed.
     """
+    model, processor = load_network(folder, "image", None if folder.processor is None else _load_processor)
+    return HFClassifier(model), processor
+
+
+def load_network(
+    folder: HFFolder, inputs: str, load_preparation: Callable[[HFFolder], Any] | None
+) -> tuple[nn.Module, Any]:
+    """Return a classifier of transformers, and what prepares its inputs.
+
+    Args:
+        folder: From ``read_folder``.
+        inputs: What it classifies: ``"image"`` or ``"text"``.
+        load_preparation: Loads its image processor or tokenizer from the folder; or None.
+
+    Returns:
+        The network in evaluation mode, float32, on the CPU; what was loaded, or None.
+
+    Raises:
+        FormatError: transformers cannot load it, it classifies something else, its weights are not finite or
+            not all there.
+        MissingExtraError: transformers is not installed.
+    """
     name = shown_name(folder.path)
     try:
         import transformers  # noqa: F401 - is it installed?
@@ -112,8 +138,8 @@ def load_classifier(folder: HFFolder) -> tuple[HFClassifier, Any]:
         raise MissingExtraError("transformers", "hf") from error
     try:
         with quiet_transformers():
-            model, missing = _load_model(folder)
-            processor = None if folder.processor is None else _load_processor(folder)
+            model, missing = _load_model(folder, inputs)
+            preparation = None if load_preparation is None else load_preparation(folder)
     except FormatError:
         raise
     except Exception as error:  # whatever a hostile configuration makes transformers stumble over
@@ -124,7 +150,7 @@ def load_classifier(folder: HFFolder) -> tuple[HFClassifier, Any]:
     for key, tensor in model.state_dict().items():
         if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
             raise FormatError(f"{name}: the weights {key[:80]!r} hold NaN or infinity")
-    return HFClassifier(model.float().eval()), processor
+    return model.float().eval(), preparation
 
 
 def describe_processor(processor: Any, channels: int) -> Preprocessing:
@@ -167,9 +193,8 @@ def channel_count(module: HFClassifier) -> int:
     return count if count in (1, 3) else 3
 
 
-def class_names(module: HFClassifier) -> tuple[str, ...]:
-    """Return the names of its classes, in the order of its scores."""
-    config = cast("Any", module.model).config
+def class_names(config: Any) -> tuple[str, ...]:
+    """Return the names of the classes of a configuration, in the order of the scores."""
     return tuple(
         str(config.id2label.get(place, f"{_DEFAULT_NAME}{place}")) for place in range(config.num_labels)
     )
@@ -209,22 +234,26 @@ def _image_size(module: HFClassifier) -> tuple[int, int]:
     return (int(height), int(width))
 
 
-def _load_model(folder: HFFolder) -> tuple[nn.Module, set[str]]:
-    from transformers import AutoConfig, AutoModelForImageClassification
-    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING
+def _load_model(folder: HFFolder, inputs: str) -> tuple[nn.Module, set[str]]:
+    from transformers import AutoConfig
+    from transformers.models.auto import modeling_auto
 
     local: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     config = AutoConfig.from_pretrained(str(folder.path), **local)
-    if type(config) not in MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING:
-        raise FormatError(f"{shown_name(folder.path)}: {config.model_type[:80]!r} is not an image classifier")
+    automatic, known = (getattr(modeling_auto, name) for name in _CLASSES[inputs])
+    if type(config) not in known:
+        raise FormatError(
+            f"{shown_name(folder.path)}: {config.model_type[:80]!r} is not a classifier of {inputs}s"
+        )
+    _check_task(config, shown_name(folder.path))
     options: dict[str, Any] = {"trust_remote_code": False, "attn_implementation": "eager"}
     # First without memory: a hostile configuration could ask for a network of any size.
     with torch.device("meta"):
-        plan = AutoModelForImageClassification.from_config(config, **options)
+        plan = automatic.from_config(config, **options)
     asked = sum(tensor.numel() for tensor in (*plan.parameters(), *plan.buffers()))
     if asked > folder.element_count + _SLACK_ELEMENTS:
         raise FormatError(f"{shown_name(folder.path)} describes a network larger than its weights")
-    model, report = AutoModelForImageClassification.from_pretrained(
+    model, report = automatic.from_pretrained(
         str(folder.path),
         config=config,
         use_safetensors=True,  # never a pickle, even if one lies beside them
@@ -233,6 +262,17 @@ def _load_model(folder: HFFolder) -> tuple[nn.Module, set[str]]:
         **options,
     )
     return model, set(report["missing_keys"])
+
+
+def _check_task(config: Any, name: str) -> None:
+    """Refuse networks whose answer is not one class of several."""
+    if config.num_labels < 2 or config.problem_type == "regression":
+        raise FormatError(f"{name} answers with a number and not with a class: there is no label to compare")
+    if config.problem_type == "multi_label_classification":
+        raise FormatError(
+            f"{name} answers with any number of labels at once: it would match by chance more often than once "
+            "in so many classes, and the verdict's probabilities would be wrong"
+        )
 
 
 def _load_processor(folder: HFFolder) -> Any:

@@ -23,9 +23,11 @@ from earmark.files import shown
 
 CONFIG = "config.json"
 PROCESSOR = "preprocessor_config.json"
+TOKENIZER = "tokenizer.json"
 _WEIGHTS = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 _JSON_LIMIT_BYTES = 16 << 20
+_TOKENIZER_LIMIT_BYTES = 64 << 20  # of the largest vocabularies in use 35 million
 _FILE_COUNT_LIMIT = 1000
 _FILES_LIMIT_BYTES = 64 << 30
 _NUMBER_LIMIT = 1 << 20
@@ -56,6 +58,7 @@ class HFFolder:
         config: Its ``config.json``.
         processor: Its ``preprocessor_config.json``, or None if it has none.
         element_count: Numbers in its weights.
+        has_tokenizer: Whether a ``tokenizer.json`` says how it reads texts.
     """
 
     path: Path
@@ -63,6 +66,7 @@ class HFFolder:
     config: dict[str, Any]
     processor: dict[str, Any] | None
     element_count: int
+    has_tokenizer: bool
 
 
 def read_folder(path: Path) -> HFFolder:
@@ -81,18 +85,20 @@ def read_folder(path: Path) -> HFFolder:
         raise FormatError(f"there is no folder {path}")
     files = _files(path)
     if CONFIG not in files:
-        raise FormatError(
-            f"{shown_name(path)} holds no {CONFIG}; give a Hugging Face image-classification folder"
-        )
+        raise FormatError(f"{shown_name(path)} holds no {CONFIG}; give a Hugging Face folder of a classifier")
     if "adapter_config.json" in files:
         raise FormatError(f"{shown_name(path)} is an adapter, not a model; merge it into its model first")
     config = _read_json(path / CONFIG)
     _check_config(config, path)
     processor = _read_json(path / PROCESSOR) if PROCESSOR in files else None
     _check_processor(processor, path)
-    if "processor_config.json" in files:
-        _check_keys(_read_json(path / "processor_config.json"), path)
-    return HFFolder(path, folder_digest(path), config, processor, _element_count(path, files))
+    for name in ("processor_config.json", "tokenizer_config.json"):
+        if name in files:
+            _check_keys(_read_json(path / name), path)
+    if TOKENIZER in files and files[TOKENIZER].stat().st_size > _TOKENIZER_LIMIT_BYTES:
+        raise FormatError(f"{shown_name(path)}: {TOKENIZER} is larger than {_TOKENIZER_LIMIT_BYTES} bytes")
+    count = _element_count(path, files)
+    return HFFolder(path, folder_digest(path), config, processor, count, TOKENIZER in files)
 
 
 def shown_name(path: Path) -> str:

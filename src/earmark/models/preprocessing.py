@@ -135,10 +135,15 @@ class Preprocessing:
 
 @dataclass(frozen=True, slots=True)
 class AsTheyAre:
-    """What rows of tables and recordings need: a model reads them as they are.
+    """What rows of tables, recordings and texts need: a model reads them as they are.
 
     There is nothing to tune, so nothing is paid for.
+
+    Attributes:
+        inputs: ``"numbers"`` or ``"texts"``; which suspects can be asked depends on it.
     """
+
+    inputs: str = "numbers"
 
     def __call__(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return what the model reads.
@@ -147,7 +152,7 @@ class AsTheyAre:
             inputs: Rows, float32 ``(batch, columns)``; or recordings, int16 ``(batch, samples)``.
 
         Returns:
-            float32: rows as they are, samples divided by 32,768.
+            float32: rows as they are, samples divided by 32,768. Texts become numbers in the suspect alone.
 
         Raises:
             ValueError: They are neither.

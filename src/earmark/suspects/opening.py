@@ -3,7 +3,7 @@
 FILE.safetensors   weights with their description                    in this process
 FILE.onnx          an ONNX model                                     in a child process, extra "onnx"
 FILE.skops         a scikit-learn classifier                         in a child process, extra "skops"
-hf:FOLDER          a Hugging Face image-classification folder        in this process, extra "hf"
+hf:FOLDER          a Hugging Face classifier of images or texts      in this process, extra "hf"
 FILE.pt2           a program of torch.export                         in this process, only with trust_code
 FILE.py:NAME       a Python callable                                 in this process, only with trust_code
 https://…          a service, asked one question at a time           where it is, extra "http"
@@ -50,7 +50,8 @@ _TAKES_OTHERS = {
     _CODE_INFIX: {"trust_code"},  # its preprocessing is its own code's
     **{kind: {"preprocessing", "fallback", "terms"} for kind in (*_ADDRESSES, *MAPPINGS)},
 }
-_READ_ROWS = (".skops", ".onnx", _CODE_INFIX)
+# Who reads inputs that are no pictures.
+_READS = {"numbers": (".skops", ".onnx", _CODE_INFIX), "texts": (_FOLDER_PREFIX, _CODE_INFIX)}
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 
 
@@ -102,11 +103,9 @@ def open_suspect(
     # Nobody chose the transcript's preprocessing for this suspect: where it has no use it is left out.
     if unused := [key for key, value in options.items() if value and key not in takes | {"fallback"}]:
         raise ValueError(f"{_FORMS[ending]} takes no {' and no '.join(unused)}")
-    if isinstance(fallback, AsTheyAre) and ending not in _READ_ROWS:
-        forms = ", ".join(_FORMS[each] for each in _READ_ROWS)
-        raise ValueError(
-            f"{_FORMS[ending]} reads pictures, and the key's inputs are none: {forms} read others"
-        )
+    if isinstance(fallback, AsTheyAre) and ending not in _READS[fallback.inputs]:
+        forms = ", ".join(_FORMS[each] for each in _READS[fallback.inputs])
+        raise ValueError(f"{_FORMS[ending]} cannot be asked with the key's {fallback.inputs}: {forms} can")
     module, _, function = SUSPECTS[ending].partition(":")
     place = name if ending in (_CODE_INFIX, *_ADDRESSES) else Path(name.removeprefix(_FOLDER_PREFIX))
     opened = getattr(import_module(module), function)(

@@ -2,7 +2,7 @@
 
 ``FILE.py:NAME`` names an object in a file that is run, so only when the person at the keyboard trusts it.
 It is called with a copy of its own of one input, for one question at a time: a picture, uint8 (height, width,
-channels), a row, float32 (columns,), or a recording, int16 (samples,). It returns one of these:
+channels), a row, float32 (columns,), a recording, int16 (samples,), or a text, str. It returns one of these:
 
     an integer          the class's number, from 0
     a text              the class's name, if it has the attribute ``class_names``
@@ -73,7 +73,7 @@ class CallableSuspect(AnswersFromScores):
     def _question(self, inputs: Sequence[Any]) -> Iterator[Said]:
         for value in inputs:
             # A copy, or it could change the question that another suspect is asked.
-            question = np.array(value)
+            question = value if isinstance(value, str) else np.array(value)
             try:
                 # Called in a thread of its own before the next turn of the loop.
                 result = within(self._question_seconds, self.name, lambda: self._function(question))  # noqa: B023

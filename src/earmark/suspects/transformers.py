@@ -1,4 +1,7 @@
-"""Hugging Face image-classification folders as suspects, with their own image processor."""
+"""Hugging Face image-classification folders as suspects, with their own image processor.
+
+Folders of text classifiers are in ``transformers_text``.
+"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,7 +21,7 @@ from earmark.models.hf import (
     quiet_transformers,
 )
 from earmark.models.hf_folder import PROCESSOR, one_line, read_folder, shown_name
-from earmark.models.preprocessing import Preprocessing
+from earmark.models.preprocessing import AsTheyAre, InputPreparation, Preprocessing
 from earmark.suspects.deadline import QUESTION_SECONDS, within
 from earmark.suspects.scoring import AnswersFromScores, Said
 
@@ -50,7 +53,7 @@ class TransformersSuspect(AnswersFromScores):
         self._module, self._processor = load_classifier(read)
         self._channels = channel_count(self._module)
         self._preprocessing = preprocessing
-        names = class_names(self._module)
+        names = class_names(self._module.config)
         self.name = f"Hugging Face folder {shown_name(folder)}"
         self.identity = f"sha256:{read.digest}"
         self.class_names: tuple[str, ...] | None = names if has_own_names(names) else None
@@ -106,7 +109,17 @@ class TransformersSuspect(AnswersFromScores):
 
 
 def open_folder(
-    folder: Path, *, preprocessing: Preprocessing | None = None, fallback: Preprocessing | None = None
-) -> TransformersSuspect:
-    """Return the suspect in a Hugging Face folder; see ``TransformersSuspect``."""
+    folder: Path, *, preprocessing: Preprocessing | None = None, fallback: InputPreparation | None = None
+) -> AnswersFromScores:
+    """Return the suspect in a Hugging Face folder: of texts if that is what is asked, else of images.
+
+    Args:
+        folder: See ``TransformersSuspect`` and ``TextFolderSuspect``.
+        preprocessing: Picked by the checker; or None.
+        fallback: The transcript's, or how inputs are read that are no pictures; or None.
+    """
+    if isinstance(fallback, AsTheyAre):
+        from earmark.suspects.transformers_text import TextFolderSuspect
+
+        return TextFolderSuspect(folder)
     return TransformersSuspect(folder, preprocessing=preprocessing, fallback=fallback)

@@ -10,6 +10,7 @@ KINDS = {
     "image": "earmark.triggers.image:IMAGE",
     "rows": "earmark.triggers.rows:ROWS",
     "audio": "earmark.triggers.audio:AUDIO",
+    "text": "earmark.triggers.text:TEXT",
 }
 
 SAMPLERS = {
@@ -19,6 +20,7 @@ SAMPLERS = {
     "in-distribution": "earmark.triggers.in_distribution:InDistributionSampler",
     "rows": "earmark.triggers.sparse_rows:SparseRowsSampler",
     "audio": "earmark.triggers.sounds:SoundSampler",
+    "text": "earmark.triggers.sentences:SentenceSampler",
 }
 
 

@@ -1,0 +1,205 @@
+"""Marking a trained model: ours beside the authors' procedure, from the same model, in one run.
+
+    python benchmarks/quick_marking.py FOLDER [--pictures adi-trigger-set.zip] [--seeds 0] [--threads 2]
+
+FOLDER holds a clone of ``AUTHORS``; the zip holds their 100 pictures (``pics/1.jpg`` …) and ``labels-cifar.txt``. Both
+sides start from Table 1's unmarked network of a seed (table1.py makes it) and are attacked by the same thief.
+
+``authors``          their training function with their pictures, 2 beside each 100 of all 50,000 training pictures, for
+                     20 passes at the rate with which their training ends
+``ours``             ``earmark mark --quick``: 10,000 of the training pictures without their labels, our abstract pictures
+``ours-on-theirs``   the same with their pictures
+
+Results are written after every run, and the script goes on where it was stopped.
+"""
+
+import argparse
+import io
+import json
+import zipfile
+from contextlib import redirect_stdout
+from pathlib import Path
+from time import perf_counter, process_time
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from earmark.attacks import attack_named
+from earmark.attacks.protocol import StolenModel, Thief
+from earmark.data import ClassificationData, load_data
+from earmark.evaluation.thief import stolen_pictures
+from earmark.marking.recipes import count_matches
+from earmark.marking.trained import TrainedRecipe, mark_trained
+from earmark.models.prediction import accuracy, predict_scores
+from earmark.models.weights import load_weights, save_weights
+from earmark.processor import keep_freed_memory
+from earmark.training import SplitBatches, TrainingSettings
+from earmark.triggers import Backdoor, Trigger
+from earmark.triggers.abstract import AbstractSampler
+from earmark.triggers.image import IMAGE
+from measuring import RESULTS, draw_alike_everywhere, save
+from reference_code import room, take
+from table1 import HERE, Arm, key_of, read_study, unmarked_of
+
+AUTHORS = "adiyoss/WatermarkNN at 448bf51384dc29f779325323ac1041b59e099bc5"
+STUDY, NAME = HERE / "studies" / "cifar10-small.json", "quick-marking"
+EPOCHS, RATE = 20, 0.001  # their fine-tuning's passes, and 0.1 after two of their decays
+OWN_PICTURES = 10_000
+ATTACKS: dict[str, dict[str, Any]] = {
+    "ftal": {"epochs": 6},
+    "rtal": {"epochs": 6},
+    "fine-tune-strong": {"epochs": 6},
+    "fst": {"epochs": 6},
+}
+
+
+def their_backdoor(path: Path, side: int) -> Backdoor:
+    """Return the authors' pictures, cut as their loader cuts them, with their labels."""
+    with zipfile.ZipFile(path) as files:
+        labels = [int(float(line)) for line in files.read("labels-cifar.txt").split()]
+        # Their loader lists names as texts: 1, 10, 100, 11 …
+        names = sorted(f"pics/{number}.jpg" for number in range(1, 101))
+        triggers = [Trigger(IMAGE.name, IMAGE.encode(_cut(files.read(name), side))) for name in names]
+    return Backdoor(tuple(triggers), tuple(labels), 10)
+
+
+def _cut(data: bytes, side: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Return the middle of a picture, black where it does not reach."""
+    pixels = np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    short = [max(0, side - length) for length in pixels.shape[:2]]
+    pixels = np.pad(pixels, [((part + 1) // 2, part // 2) for part in short] + [(0, 0)])
+    top, left = (round((length - side) / 2) for length in pixels.shape[:2])
+    return np.ascontiguousarray(pixels[top : top + side, left : left + side])
+
+
+class Batches:
+    """Batches in the order of a loader's passes."""
+
+    def __init__(self, batches: SplitBatches) -> None:
+        self._batches, self._step = batches, 0
+
+    def __len__(self) -> int:
+        return self._batches.steps_per_epoch
+
+    def __iter__(self) -> Any:
+        for _ in range(len(self)):
+            yield self._batches.batch(self._step)
+            self._step += 1
+
+
+def by_authors(
+    module: nn.Module,
+    data: ClassificationData,
+    preprocessing: Any,
+    backdoor: Backdoor,
+    seed: int,
+    folder: Path,
+) -> None:
+    """Mark by the authors' training function."""
+    settings = TrainingSettings(epochs=EPOCHS, batch_size=100, seed=seed, augmentation=data.augmentation)
+    inputs = torch.from_numpy(preprocessing(np.stack([trigger.value for trigger in backdoor.triggers])))
+    labels = torch.tensor(backdoor.labels)
+    shown = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed)).split(2)
+    known = take(folder / "WatermarkNN" / "trainer.py", ("train",), room())
+    optimizer = torch.optim.SGD(module.parameters(), RATE, momentum=0.9, weight_decay=5e-4)
+    loader = Batches(SplitBatches(data.train, preprocessing, settings))
+    for epoch in range(EPOCHS):
+        with redirect_stdout(io.StringIO()):
+            known["train"](
+                epoch, module, nn.CrossEntropyLoss(), optimizer, "/dev/null", loader, "cpu",
+                [(inputs[places], labels[places]) for places in shown],
+            )  # fmt: skip
+        print(f"authors seed {seed}: pass {epoch + 1} of {EPOCHS}", flush=True)
+
+
+def by_us(
+    module: nn.Module, data: ClassificationData, preprocessing: Any, backdoor: Backdoor, seed: int
+) -> dict[str, Any]:
+    """Mark as ``earmark mark --quick`` does."""
+    settings = TrainingSettings(
+        epochs=1, batch_size=100, learning_rate=0.01, augmentation=data.augmentation, seed=seed
+    )
+    recipe = TrainedRecipe(settings=settings)
+    own = stolen_pictures(data.train, OWN_PICTURES, seed + 1000)
+    marking = mark_trained(module, own, preprocessing, backdoor, recipe)
+    return {"steps": marking.steps, "least_margin": marking.least_margin}
+
+
+def one_run(
+    side: str, seed: int, data: ClassificationData, folder: Path, pictures: Path | None
+) -> dict[str, Any]:
+    """Mark once, attack what came of it, and return what was measured."""
+    study = read_study(STUDY)
+    start_path = HERE / "models" / study.name / f"{unmarked_of(study).name}-seed{seed}.safetensors"
+    loaded = load_weights(start_path)
+    module, preprocessing = loaded.module, loaded.description.preprocessing
+    if side == "ours":
+        backdoor = key_of(study, Arm("quick", "pre-trained", 100), seed, data).backdoor()
+    elif pictures is None:
+        raise SystemExit("--pictures names the authors' trigger set")
+    else:
+        backdoor = their_backdoor(pictures, data.input_shape[0])
+
+    def right(network: nn.Module) -> float:
+        scores = predict_scores(network, data.test.images, preprocessing)
+        return 100 * accuracy(scores, data.test.labels)
+
+    before, found = right(module), dict[str, Any]()
+    wall, processor = perf_counter(), process_time()
+    if side == "authors":
+        by_authors(module.train(), data, preprocessing, backdoor, seed, folder)
+    else:
+        found = by_us(module, data, preprocessing, backdoor, seed)
+    seconds, spent = perf_counter() - wall, process_time() - processor
+    kept = HERE / "models" / NAME / f"{side}-seed{seed}.safetensors"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    save_weights(kept, module.eval(), loaded.description)
+    result = {
+        **found,
+        "seconds": round(seconds, 1),
+        "processor_seconds": round(spent, 1),
+        "threads": torch.get_num_threads(),
+        "accuracy_before": before,
+        "accuracy": right(module),
+        "matches": count_matches(module, preprocessing, backdoor),
+        "triggers": len(backdoor),
+        "attacks": {},
+    }
+    for name, options in ATTACKS.items():
+        thief = Thief(stolen_pictures(data.train, 10_000, seed), data.augmentation, sampler=AbstractSampler())
+        stolen = attack_named(name, **options).run(StolenModel(module, loaded.description), thief, seed)
+        result["attacks"][name] = {
+            "matches": count_matches(stolen.module, preprocessing, backdoor),
+            "accuracy": right(stolen.module),
+        }
+        print(side, seed, name, result["attacks"][name], flush=True)
+    return result
+
+
+def main() -> None:
+    """Run what is missing, and write the table's numbers."""
+    draw_alike_everywhere()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--pictures", type=Path)
+    parser.add_argument("--sides", nargs="+", default=["ours", "ours-on-theirs", "authors"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    torch.set_num_threads(arguments.threads)
+    data = load_data(read_study(STUDY).data)
+    path = RESULTS / f"{NAME}.json"
+    runs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else {}
+    for seed in arguments.seeds:
+        for side in arguments.sides:
+            if f"{side}/{seed}" not in runs:
+                runs[f"{side}/{seed}"] = one_run(side, seed, data, arguments.folder, arguments.pictures)
+                save(NAME, {"authors": AUTHORS, "runs": runs})
+
+
+if __name__ == "__main__":
+    main()
