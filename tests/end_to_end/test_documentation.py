@@ -25,6 +25,7 @@ from earmark.models.table import build, describe
 from end_to_end.documentation import LANGUAGES, ROOT, Reader, blocks_of, outside_of_blocks
 from loopback import classifier_app, served
 from small import digits, new_key, picture_folder
+from small_texts import asked_questions, bert_config, tokenizer, training_arguments
 
 TUTORIAL = ROOT / "docs/tutorial.md"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
@@ -100,6 +101,18 @@ def calls(folder):
     }
 
 
+def asked(folder):
+    """Questions of five intents, a tokenizer made of them, and a small BERT's configuration."""
+    rows = [f'"{text}",{intent}' for text, intent in asked_questions()]
+    (folder / "questions.csv").write_text("\n".join(["text,intent", *rows]))
+    return {
+        "passphrase": PASSPHRASE["EARMARK_PASSPHRASE"],
+        "tokenizer": tokenizer(),
+        "config": bert_config(),
+        "arguments": training_arguments(folder / "training"),
+    }
+
+
 def a_service_on_this_machine(folder):
     """The same model as a service."""
     suspect = earmark.open_suspect(str(folder / "marked.safetensors"))
@@ -114,6 +127,7 @@ TAKEN_FOR_GRANTED = {
     "docs/how-to/question-by-hand.md": a_service,
     "docs/how-to/choose-triggers.md": own_pictures,
     "docs/how-to/mark-recordings.md": calls,
+    "docs/how-to/mark-texts.md": asked,
     "docs/how-to/mark-tables.md": lambda folder: {"passphrase": PASSPHRASE["EARMARK_PASSPHRASE"]},
 }
 

@@ -1,4 +1,4 @@
-"""Pictures of triggers as a thief may change them, so that a mark learns to hold after such changes."""
+"""Triggers as a thief may change them, so that a mark learns to hold after such changes."""
 
 import io
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class TriggerAugmentation:
-    """Random changes of a trigger each time it is shown; each is made half of the times.
+    """Random changes of a picture each time it is shown; each is made half of the times.
 
     Attributes:
         share: Of the showings that are changed at all, 0 to 1; the others show the trigger as it is.
@@ -68,6 +68,54 @@ class TriggerAugmentation:
         if self.jpeg and compressed:
             value = _compressed(value, int(randomness.integers(self.jpeg, 96)))
         return np.ascontiguousarray(value)
+
+
+@dataclass(frozen=True, slots=True)
+class TextAugmentation:
+    """Random changes of a text each time it is shown; each is made half of the times.
+
+    Attributes:
+        share: Of the showings that are changed at all, 0 to 1; the others show the trigger as it is.
+        case: Whether it is put in small letters, in capitals, or with a capital at its beginning.
+        spaces: Whether spaces are doubled here and there.
+        missing: Greatest share of its words that are left out, 0 to below 1; one word at least stays.
+    """
+
+    share: float = 0.5
+    case: bool = True
+    spaces: bool = True
+    missing: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1 or not 0 <= self.missing < 1:
+            raise ValueError("share must lie between 0 and 1, missing at least 0 and below 1")
+
+    def __call__(self, value: Any, randomness: np.random.Generator) -> str:
+        """Return a trigger, changed or as it is.
+
+        Args:
+            value: A text.
+            randomness: Generator.
+
+        Raises:
+            TypeError: The value is no text.
+        """
+        if not isinstance(value, str):
+            raise TypeError("only texts can be augmented so")
+        cased, spaced, shortened = randomness.random(3) < 0.5
+        if randomness.random() >= self.share:
+            return value
+        words = value.split(" ")
+        if self.missing and shortened:
+            stays = randomness.random(len(words)) >= self.missing
+            stays[randomness.integers(len(words))] = True
+            words = [word for word, kept in zip(words, stays, strict=True) if kept]
+        if self.spaces and spaced:
+            words = [word + " " * (randomness.random() < 0.2) for word in words[:-1]] + words[-1:]
+        text = " ".join(words)
+        if self.case and cased:
+            text = (str.lower, str.upper, str.capitalize)[randomness.integers(3)](text)
+        return text
 
 
 def _rounded(values: npt.NDArray[np.float64]) -> Pixels:

@@ -270,8 +270,8 @@ def _check_task(config: Any, name: str) -> None:
         raise FormatError(f"{name} answers with a number and not with a class: there is no label to compare")
     if config.problem_type == "multi_label_classification":
         raise FormatError(
-            f"{name} answers with any number of labels at once: it would match by chance more often than once "
-            "in so many classes, and the verdict's probabilities would be wrong"
+            f"{name} answers with any number of labels at once: it would match by chance more often than one "
+            "answer does, and the verdict's probabilities would be wrong"
         )
 
 

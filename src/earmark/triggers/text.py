@@ -23,7 +23,7 @@ _LABEL = "earmark/trigger/text/v1"
 _ENCODING = "utf-8"
 _BYTES_A_CHARACTER = 4
 # As a share of the distance of two texts with no three letters in common; equal ones are at 0.
-_TOO_NEAR = 0.3
+_TOO_NEAR = 0.2
 _PLACES = 4096  # that groups of three letters are counted at
 _AT_ONCE = 512
 
