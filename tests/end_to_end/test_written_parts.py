@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[2]
         "proof_table.py",
         "robustness_table.py",
         "recordings_table.py",
+        "texts_table.py",
         "services_table.py",
         "survival.py",
         "table1_table.py",

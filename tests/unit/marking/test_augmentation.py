@@ -6,7 +6,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from earmark.marking import Mixer  # noqa: E402 - after the skip
-from earmark.marking.augmentation import TriggerAugmentation  # noqa: E402 - after the skip
+from earmark.marking.augmentation import TextAugmentation, TriggerAugmentation  # noqa: E402 - after the skip
 from small import small_key  # noqa: E402 - after the skip
 
 NOTHING = {"mirror": False, "shift": 0.0, "colour": 0.0, "noise": 0.0, "jpeg": 0}
@@ -73,3 +73,45 @@ def test_a_mixer_changes_triggers_anew_at_each_step_and_alike_when_resumed():
     kept = [picture.numpy().tobytes() in plain for picture in first[0]]
     assert sum(kept) < 50
     assert sorted(first[1].tolist()) == sorted(second[1].tolist())
+
+
+TEXT = "where is the card that I ordered."
+
+
+def texts(count=300, **parts):
+    change = TextAugmentation(**{"share": 1.0, "case": False, "spaces": False, "missing": 0.0, **parts})
+    return [change(TEXT, np.random.default_rng(seed)) for seed in range(count)]
+
+
+def test_a_text_without_a_change_stays():
+    assert set(texts()) == {TEXT}
+    assert set(texts(share=0.0, case=True)) == {TEXT}
+
+
+def test_letters_change_in_half_of_the_texts_and_words_stay():
+    found = texts(case=True)
+    assert {text.lower() for text in found} == {TEXT.lower()}
+    assert set(found) == {TEXT, TEXT.lower(), TEXT.upper(), TEXT.capitalize()}
+    assert 0.35 < np.mean([text == TEXT for text in found]) < 0.65
+
+
+def test_spaces_are_doubled_and_words_stay():
+    found = texts(spaces=True)
+    assert {" ".join(text.split()) for text in found} == {TEXT}
+    assert 0.3 < np.mean(["  " in text for text in found]) < 0.6
+    assert not any(text != text.strip() for text in found)
+
+
+def test_some_words_are_missing_and_one_stays():
+    counts = [len(text.split()) for text in texts(missing=0.2)]
+    assert max(counts) == 7
+    assert 6 < np.mean(counts) < 6.6
+    assert min(len(text.split()) for text in texts(missing=0.99)) == 1
+
+
+def test_only_texts_are_changed_so_and_shares_are_shares():
+    with pytest.raises(TypeError, match="texts"):
+        TextAugmentation()(picture(), np.random.default_rng(0))
+    for wrong in ({"share": 1.1}, {"missing": 1.0}, {"missing": -0.1}):
+        with pytest.raises(ValueError, match="share"):
+            TextAugmentation(**wrong)
