@@ -129,9 +129,10 @@ def _load(data: bytes, findings: Findings, threads: int) -> _Model:  # noqa: ARG
         # Not by a name: there is nothing left to open one with.
         network = saving_lib._load_model_from_fileobj(BytesIO(findings.archive), None, False, True)
         model = _Model(network, findings.description)
-        shape = [side or 1 for side in model.header()["input_shape"]][1:]
-        if len(shape) == 1:
-            model.scores(np.zeros((1, 1, 1, *shape), np.float32))
+        # A model that cannot answer anything is refused when it is opened, where its sides are fixed.
+        shape = model.header()["input_shape"][1:]
+        if all(shape):
+            model.scores(np.zeros((1, *[1] * (3 - len(shape)), *shape), np.float32))
     except (FormatError, MemoryError):
         raise
     except Exception as error:
