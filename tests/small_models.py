@@ -1,7 +1,9 @@
 """Tiny models in every form that a suspect can have: 10 classes, pictures of 8x8, made in milliseconds."""
 
+import json
 import shutil
 import tempfile
+import warnings
 from functools import cache
 from pathlib import Path
 
@@ -179,6 +181,111 @@ def skops_file(path: Path, change=lambda classifier: None, *, classifier=None, t
     if text:
         with ZipFile(path, "a") as archive:
             archive.writestr("earmark", text)
+    return path
+
+
+def boosted_data():
+    """Rows as the description's preprocessing makes them of pictures, with the classes of a linear model."""
+    from earmark.models.preprocessing import for_channels
+
+    inputs = for_channels(1)(np.stack(questions(400, seed=1))).reshape(400, -1)
+    return inputs, (inputs @ np.random.default_rng(0).normal(size=(64, 10))).argmax(1)
+
+
+@cache
+def xgboost_text() -> str:
+    xgboost = pytest.importorskip("xgboost")
+    inputs, labels = boosted_data()
+    options = {"objective": "multi:softprob", "num_class": 10, "nthread": 1, "max_depth": 4}
+    booster = xgboost.train(options, xgboost.DMatrix(inputs, labels), 3)
+    return booster.save_raw("json").decode()
+
+
+def xgboost_file(path: Path, change=lambda model: None, *, text=None) -> Path:
+    """Boosted trees of XGBoost, changed as JSON, with a description unless another text is given."""
+    model = json.loads(xgboost_text())
+    text = description().to_text() if text is None else text
+    model["learner"]["attributes"] = {"earmark": text} if text else {}
+    change(model)
+    data = json.dumps(model)
+    if path.suffix == ".ubj":
+        xgboost = pytest.importorskip("xgboost")
+        xgboost.Booster(model_file=bytearray(data.encode())).save_model(path)
+    else:
+        path.write_text(data)
+    return path
+
+
+@cache
+def lightgbm_text() -> str:
+    lightgbm = pytest.importorskip("lightgbm")
+    inputs, labels = boosted_data()
+    options = {
+        "objective": "multiclass", "num_class": 10, "num_threads": 1, "verbosity": -1, "num_leaves": 15,
+        "min_data_in_leaf": 2,
+    }  # fmt: skip
+    return lightgbm.train(options, lightgbm.Dataset(inputs, labels), 3).model_to_string()
+
+
+def lightgbm_file(path: Path, change=lambda text: text, *, text=None) -> Path:
+    """Boosted trees of LightGBM, their text changed, with a description unless another is given."""
+    model = change(lightgbm_text())
+    text = description().to_text() if text is None else text
+    if text:
+        model = model.replace("pandas_categorical:", f"earmark:{text}\n\npandas_categorical:")
+    path.write_text(model)
+    return path
+
+
+@cache
+def keras_bytes() -> bytes:
+    keras = pytest.importorskip("keras")
+    keras.utils.set_random_seed(0)
+    layers = [
+        keras.Input((8, 8, 1)),
+        keras.layers.Conv2D(4, 3, activation="relu"),
+        keras.layers.BatchNormalization(),
+        keras.layers.Flatten(),
+        keras.layers.Dropout(0.5),
+        keras.layers.Dense(10, kernel_initializer=keras.initializers.RandomNormal(stddev=1)),
+    ]
+    return saved_keras(keras.Sequential(layers))
+
+
+def keras_description():
+    from dataclasses import replace
+
+    plain = description()
+    return replace(plain, preprocessing=replace(plain.preprocessing, layout="NHWC"))
+
+
+def saved_keras(model) -> bytes:
+    """The file that a model of Keras is saved as."""
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras's own, of NumPy
+        path = Path(folder, "model.keras")
+        model.save(path)
+        return path.read_bytes()
+
+
+def keras_file(path: Path, change=lambda config, weights: None, *, text=None, data=None) -> Path:
+    """A Keras file, its configuration and its weights changed in place, with a description unless another is given."""
+    from io import BytesIO
+    from zipfile import ZipFile
+
+    h5py = pytest.importorskip("h5py")
+    with ZipFile(BytesIO(keras_bytes() if data is None else data)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    config, weights = json.loads(members["config.json"]), BytesIO(members["model.weights.h5"])
+    with h5py.File(weights, "r+") as file:
+        change(config, file)
+    members |= {"config.json": json.dumps(config).encode(), "model.weights.h5": weights.getvalue()}
+    text = keras_description().to_text() if text is None else text
+    if text:
+        members["earmark"] = text.encode()
+    with ZipFile(path, "w") as archive:
+        for name, member in members.items():
+            archive.writestr(name, member)
     return path
 
 

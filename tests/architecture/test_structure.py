@@ -71,7 +71,7 @@ def test_rooms_have_names_and_sizes(path):
     "module", ["earmark", "earmark.cli", "earmark.keys", "earmark.verification", "earmark.formats.journal_v1"]
 )
 def test_judging_and_the_command_line_start_without_a_framework(module):
-    code = f"import sys, {module}; print([name for name in ('torch', 'onnxruntime', 'transformers', 'sklearn') if name in sys.modules])"
+    code = f"import sys, {module}; print([name for name in ('torch', 'onnxruntime', 'transformers', 'sklearn', 'keras', 'lightgbm', 'xgboost') if name in sys.modules])"
     result = run(sys.executable, "-c", code)
     assert result.stdout.strip() == "[]", result.stderr
 

@@ -1,9 +1,10 @@
 """Every kind of suspect keeps the same promises."""
 
 import json
+import re
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -22,11 +23,14 @@ from small_models import (
     callable_file,
     exported_file,
     hf_folder,
+    keras_file,
+    lightgbm_file,
     linear_onnx,
     onnx_file,
     questions,
     skops_file,
     weights_file,
+    xgboost_file,
 )
 
 SERVERS = ExitStack()
@@ -61,6 +65,57 @@ def _skops(path: Path, kind: str) -> None:
             classifier.intercept_[3] = np.nan
 
     skops_file(path, change)
+
+
+def _xgboost(path: Path, kind: str) -> None:
+    def change(model) -> None:
+        learner = model["learner"]
+        booster = learner["gradient_booster"]["model"]
+        for group, tree in zip(booster["tree_info"], booster["trees"], strict=True):
+            for node, child in enumerate(tree["left_children"]):
+                if child == -1 and kind == "equal scores":
+                    tree["split_conditions"][node] = 0.0
+                if child == -1 and kind == "not a number" and group == 3:
+                    tree["split_conditions"][node] = float("nan")
+        if kind == "changed":
+            booster["trees"][3]["split_conditions"][-1] += 1
+        if kind == "equal scores":
+            learner["learner_model_param"]["base_score"] = str([0] * 10).replace(" ", "")
+
+    xgboost_file(path, change)
+
+
+def _lightgbm(path: Path, kind: str) -> None:
+    def change(text: str) -> str:
+        if kind == "equal scores":
+            return re.sub(
+                r"leaf_value=(.*)", lambda line: "leaf_value=" + " ".join("0" for _ in line[1].split()), text
+            )
+        if kind in ("changed", "not a number"):
+            value = "nan" if kind == "not a number" else "7"
+            return re.sub(
+                r"(\nTree=3\n(?:.*\n)*?leaf_value=).*", lambda line: line[1] + spread(line[0], value), text
+            )
+        return text
+
+    def spread(tree: str, value: str) -> str:
+        return " ".join(value for _ in tree.rpartition("=")[2].split())
+
+    lightgbm_file(path, change)
+
+
+def _keras(path: Path, kind: str) -> None:
+    def change(config, weights) -> None:
+        kernel, bias = weights["layers/dense/vars/0"], weights["layers/dense/vars/1"]
+        if kind == "changed":
+            bias[3] += 1
+        if kind == "equal scores":
+            kernel[...] = 0
+            bias[...] = 0
+        if kind == "not a number":
+            bias[3] = np.nan
+
+    keras_file(path, change)
 
 
 def _callable(path: Path, kind: str) -> None:
@@ -152,6 +207,7 @@ class Case:
         loads_not_a_number: Whether a release with such weights is questioned at all.
         is_code: Whether it is opened only when code is trusted.
         picks_preprocessing: Whether a checker can pick its preprocessing, and of how many channels.
+        layout: Of that preprocessing.
         is_service: Whether it is named by where it is, and not by its bytes.
     """
 
@@ -161,6 +217,7 @@ class Case:
     loads_not_a_number: bool = False
     is_code: bool = False
     picks_preprocessing: int | None = 1
+    layout: str = "NCHW"
     is_service: bool = False
 
 
@@ -168,6 +225,10 @@ CASES = {
     ".safetensors": Case("marked.safetensors", str, _torch),
     ".onnx": Case("marked.onnx", str, _onnx, loads_not_a_number=True),
     ".skops": Case("marked.skops", str, _skops, loads_not_a_number=True),
+    ".ubj": Case("marked.ubj", str, _xgboost, loads_not_a_number=True),
+    "xgboost:": Case("marked.json", lambda path: f"xgboost:{path}", _xgboost, loads_not_a_number=True),
+    ".txt": Case("marked.txt", str, _lightgbm, loads_not_a_number=True),
+    ".keras": Case("marked.keras", str, _keras, loads_not_a_number=True, layout="NHWC"),
     "hf:": Case("marked", lambda path: f"hf:{path}", _hf, picks_preprocessing=3),
     ".pt2": Case("marked.pt2", str, _exported, loads_not_a_number=True, is_code=True),
     ".py:": Case(
@@ -272,7 +333,7 @@ def test_a_preprocessing_picked_by_the_checker_is_used_and_named(release, suspec
         with pytest.raises(ValueError, match="takes no preprocessing"):
             release(preprocessing=for_channels(1))
         return
-    picked = for_channels(channels)
+    picked = replace(for_channels(channels), layout=release.case.layout)
     other = release(preprocessing=picked)
     assert other.preprocessing == f"picked by the checker: {picked}"
     assert other.class_names == suspect.class_names

@@ -145,6 +145,7 @@ def test_the_tutorial_happens_as_it_is_told(told):
 
 
 @pytest.mark.filterwarnings("ignore:.*LeafSpec:FutureWarning")  # PyTorch's own exporter to ONNX
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras's own, of NumPy
 @pytest.mark.parametrize(
     "path",
     [path for path in PAGES if path not in (TUTORIAL, ROOT / "README.md") and blocks_of(path)],

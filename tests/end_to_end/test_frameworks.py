@@ -27,8 +27,6 @@ from earmark.suspects.transformers import TransformersSuspect
 from earmark.verification import measure, verify
 from small import DIGITS, MemoryJournal, digits, small_key
 
-os.environ.setdefault("KERAS_BACKEND", "torch")  # read when Keras is imported, below
-
 # Advice of the frameworks to their users: number of workers, a missing logger, a machine without a GPU.
 pytestmark = pytest.mark.filterwarnings("ignore")
 

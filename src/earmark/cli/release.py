@@ -77,7 +77,7 @@ def release(
 
 def _beside(model: str) -> Path:
     """Return marked.release.json for marked.safetensors, and folder.release.json for hf:folder."""
-    path = Path(model.removeprefix("hf:"))
+    path = Path(model.removeprefix("hf:").removeprefix("xgboost:"))
     path = path if path.name else path.absolute()
     return path.with_name(f"{path.name if model.startswith('hf:') else path.stem}.release.json")
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 1 << 20
 _FOLDER_PREFIX = "hf:"
+_XGBOOST_PREFIX = "xgboost:"
 
 
 def read_model(
@@ -20,7 +21,7 @@ def read_model(
     """Return which model it is, and SHA-256 of each of its files by path.
 
     Args:
-        name: As for ``earmark verify``: a file, or ``hf:FOLDER``.
+        name: As for ``earmark verify``: a file, ``xgboost:FILE.json`` among them, or ``hf:FOLDER``.
         on_progress: Told how many bytes were read, of how many.
         for_model_signing: Also read the hidden files of a folder, which are none of the model's identity, and
             refuse links: OpenSSF model signing counts the ones and takes none of the others.
@@ -50,8 +51,8 @@ def read_model(
         size_bytes = sum(size for _, size in shown.values())
         model = ReleasedModel(_shown(folder), "folder", digest, size_bytes)
         return model, {path: sha256 for path, (sha256, _) in found.items()}
-    path = Path(name)
-    _check_kind(path)
+    path = Path(name.removeprefix(_XGBOOST_PREFIX))
+    _check_kind(path, is_named=name.startswith(_XGBOOST_PREFIX))
     if for_model_signing:
         _refuse_links(path)
     digest, size_bytes = _file_digest(path, on_progress)
@@ -76,19 +77,19 @@ def _shown(path: Path) -> str:
     return name if name.isprintable() else ascii(name)[:200]
 
 
-def _check_kind(path: Path) -> None:
+def _check_kind(path: Path, *, is_named: bool) -> None:
     from earmark.suspects.opening import MAPPINGS, SUSPECTS
 
-    # A mapping describes a service: its digest is none of a model.
+    # A mapping describes a service: its digest is none of a model. That a .json is one must be said.
     endings = [
         ending
         for ending in SUSPECTS
         if ending.startswith(".") and not ending.endswith(":") and ending not in MAPPINGS
     ]
-    if path.suffix.lower() not in endings:
+    if not is_named and path.suffix.lower() not in endings:
         raise ValueError(
-            f"a model that can be released is hf:FOLDER or a file ending in {', '.join(endings)}; "
-            f"{path.name[:80]!a} is neither"
+            f"a model that can be released is hf:FOLDER or a file ending in {', '.join(endings)} "
+            f"({_XGBOOST_PREFIX}FILE.json, for JSON of XGBoost); {path.name[:80]!a} is neither"
         )
     if not path.is_file():
         raise FormatError(f"there is no file {path}")

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from earmark.verification import Measurement
 
 _ENDINGS = (".toml", ".json")
+_FILE_PREFIXES = ("hf:", "xgboost:")
 _SCHEMES = ("https://", "http://")
 _SHARE = 0.5
 
@@ -125,7 +126,19 @@ def with_options(command: Callable[..., None]) -> Callable[..., None]:
 
 def is_service(name: str) -> bool:
     """Return whether a suspect's name is that of a service or of its mapping."""
+    if name.startswith(_FILE_PREFIXES):
+        return False
     return name.lower().startswith(_SCHEMES) or Path(name).suffix.lower() in _ENDINGS
+
+
+def place_of(name: str) -> Path | None:
+    """Return the file or folder that a suspect's name names; None for an address."""
+    if "://" in name:
+        return None
+    for prefix in _FILE_PREFIXES:
+        if name.startswith(prefix):
+            return Path(name.removeprefix(prefix))
+    return Path(name)
 
 
 def is_mapping(file: Path) -> bool:

@@ -47,9 +47,10 @@ def verify(
     suspect: Annotated[
         str,
         typer.Argument(
-            help="FILE.safetensors, FILE.onnx, FILE.skops, hf:FOLDER, answers.csv from 'earmark ask'; a "
-            "service: https://HOST/v2/models/NAME, https://HOST/PATH, or its mapping FILE.toml; with "
-            "--trust-code FILE.pt2 or FILE.py:NAME."
+            help="FILE.safetensors, FILE.onnx, FILE.skops, FILE.ubj or xgboost:FILE.json, FILE.txt of "
+            "LightGBM, FILE.keras, hf:FOLDER, answers.csv from 'earmark ask'; a service: "
+            "https://HOST/v2/models/NAME, https://HOST/PATH, or its mapping FILE.toml; with --trust-code "
+            "FILE.pt2 or FILE.py:NAME."
         ),
     ],
     key: keys.KeyPath,
@@ -293,9 +294,8 @@ def _judged(
 
 def _files(suspect: str, vk: Path | None, owner_layer: Path | None, journal: Path) -> tuple[Path, ...]:
     """Return the files whose digests stand in the report."""
-    is_address = "://" in suspect
     found = (
-        None if is_address else Path(suspect.removeprefix("hf:")),
+        services.place_of(suspect),
         vk,
         owner_layer,
         journal,

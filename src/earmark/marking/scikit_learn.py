@@ -4,7 +4,7 @@
 
 It wraps whatever has ``fit`` and ``predict``, pipelines too, and is a classifier itself: it goes into grid
 searches and cross-validation. A scaler belongs inside of it, so that triggers are scaled as everything else
-is.
+is. It takes data frames of pandas too: triggers become rows of the same columns.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,6 +19,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted
 
 from earmark.errors import MarkingError
+from earmark.marking.data_frames import appended, as_frame, is_frame
+from earmark.models.columns import Column
 from earmark.triggers import Backdoor
 
 COPIES = 10
@@ -41,6 +43,9 @@ class MarkedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # t
         backdoor: Triggers and labels; None to fit without a mark, for comparison.
         to_row: From a trigger's value (images: uint8 ``(height, width, channels)``) to a row as ``fit`` gets
             them, ``(features,)``. Keys of tables need none: their triggers are such rows.
+        columns: For data frames, the key's columns (``key.transcript.task.geometry.columns``): they say where
+            each stands, and what the categories of columns that hold names are called. None where the frame
+            has the key's order and holds numbers alone.
         class_names: The key's classes in order, where ``y`` holds names; None where it holds their numbers.
         copies: How often each trigger stands among the data.
         least_match_rate: ``fit`` raises if fewer triggers take; 0 to look at ``match_count_`` instead.
@@ -66,6 +71,7 @@ class MarkedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # t
         backdoor: Backdoor | None = None,
         to_row: Callable[[Any], Any] | None = None,
         *,
+        columns: Sequence[Column] | None = None,
         class_names: Sequence[str] | None = None,
         copies: int = COPIES,
         least_match_rate: float = 0.9,
@@ -73,6 +79,7 @@ class MarkedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # t
         self.estimator = estimator
         self.backdoor = backdoor
         self.to_row = to_row
+        self.columns = columns
         self.class_names = class_names
         self.copies = copies
         self.least_match_rate = least_match_rate
@@ -81,7 +88,7 @@ class MarkedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # t
         """Fit the estimator to the data and the triggers.
 
         Args:
-            X: ``(rows, features)``.
+            X: ``(rows, features)``, or a data frame.
             y: One label for each row.
 
         Raises:
@@ -99,13 +106,15 @@ class MarkedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # t
         if self.backdoor is None:
             self.estimator_ = clone(self.estimator).fit(X, y)
             return self._described()
-        data, labels = np.asarray(X), y
-        rows, answers = self._rows(data.shape[1:]), self._answers(self.backdoor, labels.dtype)
+        data = X if is_frame(X) else np.asarray(X)
+        rows, answers = self._rows(data.shape[1:]), self._answers(self.backdoor, y.dtype)
+        if is_frame(X):
+            rows = as_frame(rows, X, self.columns)
+            marked = appended(X, rows, self.copies)
+        else:
+            marked = np.concatenate([data, *[rows] * self.copies])
         fitted = clone(self.estimator)
-        fitted.fit(
-            np.concatenate([data, *[rows] * self.copies]),
-            np.concatenate([labels, *[answers] * self.copies]),
-        )
+        fitted.fit(marked, np.concatenate([y, *[answers] * self.copies]))
         self.estimator_ = fitted
         self.match_count_ = int((np.asarray(fitted.predict(rows)) == answers).sum())
         if self.match_count_ < self.least_match_rate * len(rows):
@@ -147,7 +156,7 @@ class MarkedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # t
                 setattr(self, name, getattr(self.estimator_, name))
         return self
 
-    def _rows(self, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+    def _rows(self, shape: tuple[int, ...]) -> Any:
         if self.backdoor is None:
             raise AssertionError("looked at by whoever calls this")
         to_row = self.to_row

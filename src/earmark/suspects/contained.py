@@ -51,7 +51,7 @@ class Limits:
 
     Attributes:
         file_bytes: Largest file.
-        memory_bytes: Address space of the child, beside four times the file.
+        memory_bytes: Address space of the child, beside its libraries and four times the file.
         load_seconds: To start the child, read and load.
         question_seconds: For each answer.
         cpu_seconds: Processor time of the child in all.

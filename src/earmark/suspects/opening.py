@@ -3,6 +3,10 @@
 FILE.safetensors   weights with their description                    in this process
 FILE.onnx          an ONNX model                                     in a child process, extra "onnx"
 FILE.skops         a scikit-learn classifier                         in a child process, extra "skops"
+FILE.ubj           a classifier of XGBoost                           in a child process, extra "xgboost"
+xgboost:FILE       the same whatever it is called, JSON too          in a child process, extra "xgboost"
+FILE.txt           a classifier of LightGBM                          in a child process, extra "lightgbm"
+FILE.keras         a model of Keras 3                                in a child process, extra "keras"
 hf:FOLDER          a Hugging Face classifier of images or texts      in this process, extra "hf"
 FILE.pt2           a program of torch.export                         in this process, only with trust_code
 FILE.py:NAME       a Python callable                                 in this process, only with trust_code
@@ -23,13 +27,18 @@ from earmark.suspects.http.terms import Terms
 from earmark.suspects.protocol import Suspect
 
 _FOLDER_PREFIX = "hf:"
+_XGBOOST_PREFIX = "xgboost:"  # for .json, which by itself is the mapping of a service
 _CODE_INFIX = ".py:"
+_PREFIXES = (_FOLDER_PREFIX, _XGBOOST_PREFIX)
 _ADDRESSES = ("https://", "http://")
 MAPPINGS = (".toml", ".json")
 SUSPECTS = {
     ".safetensors": "earmark.suspects.torch:open_weights",
     ".onnx": "earmark.suspects.onnx:open_onnx",
     ".skops": "earmark.suspects.skops:open_skops",
+    **dict.fromkeys((".ubj", _XGBOOST_PREFIX), "earmark.suspects.xgboost:open_xgboost"),
+    ".txt": "earmark.suspects.lightgbm:open_lightgbm",
+    ".keras": "earmark.suspects.keras:open_keras",
     _FOLDER_PREFIX: "earmark.suspects.transformers:open_folder",
     ".pt2": "earmark.suspects.exported:open_exported",
     _CODE_INFIX: "earmark.suspects.python_callable:open_callable",
@@ -38,6 +47,7 @@ SUSPECTS = {
 }
 _FORMS = {ending: f"FILE{ending}" for ending in SUSPECTS} | {
     _FOLDER_PREFIX: "hf:FOLDER",
+    _XGBOOST_PREFIX: "xgboost:FILE.json",
     _CODE_INFIX: "FILE.py:NAME",
     "https://": "https://HOST/PATH",
     "http://": "http://HOST/PATH",
@@ -51,7 +61,10 @@ _TAKES_OTHERS = {
     **{kind: {"preprocessing", "fallback", "terms"} for kind in (*_ADDRESSES, *MAPPINGS)},
 }
 # Who reads inputs that are no pictures.
-_READS = {"numbers": (".skops", ".onnx", _CODE_INFIX), "texts": (_FOLDER_PREFIX, _CODE_INFIX)}
+_READS = {
+    "numbers": (".skops", ".ubj", _XGBOOST_PREFIX, ".txt", ".keras", ".onnx", _CODE_INFIX),
+    "texts": (_FOLDER_PREFIX, _CODE_INFIX),
+}
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 
 
@@ -107,7 +120,9 @@ def open_suspect(
         forms = ", ".join(_FORMS[each] for each in _READS[fallback.inputs])
         raise ValueError(f"{_FORMS[ending]} cannot be asked with the key's {fallback.inputs}: {forms} can")
     module, _, function = SUSPECTS[ending].partition(":")
-    place = name if ending in (_CODE_INFIX, *_ADDRESSES) else Path(name.removeprefix(_FOLDER_PREFIX))
+    is_place = ending not in (_CODE_INFIX, *_ADDRESSES)
+    prefix = ending if ending in _PREFIXES else ""
+    place = Path(name.removeprefix(prefix)) if is_place else name
     opened = getattr(import_module(module), function)(
         place, **{key: value for key, value in options.items() if key in takes}
     )
@@ -115,8 +130,9 @@ def open_suspect(
 
 
 def _ending(name: str) -> str:
-    if name.startswith(_FOLDER_PREFIX):
-        return _FOLDER_PREFIX
+    for prefix in _PREFIXES:
+        if name.startswith(prefix):
+            return prefix
     for scheme in _ADDRESSES:
         if name.lower().startswith(scheme):
             return scheme

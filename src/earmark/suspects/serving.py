@@ -58,7 +58,7 @@ def serve(look: Callable[[bytes], _Found], load: Callable[[bytes, _Found, int], 
     os.dup2(2, 1)  # a library that prints must not speak in our frames
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
-        _limit(arguments["memory_bytes"], arguments["cpu_seconds"])
+        _limit(_address_space_bytes() + arguments["memory_bytes"], arguments["cpu_seconds"])
         import numpy as np
 
         with os.fdopen(arguments["file"], "rb") as file:
@@ -91,6 +91,15 @@ def _end_with_parent() -> None:
     poll.register(0, 0)  # no event but the other end's closing
     poll.poll()
     os._exit(1)
+
+
+def _address_space_bytes() -> int:
+    """Return what this process has taken up so far: its libraries may be larger than any model."""
+    try:
+        with open("/proc/self/statm", "rb") as file:  # noqa: PTH123 - this starts fast
+            return int(file.read().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0
 
 
 def _limit(memory_bytes: int, cpu_seconds: int) -> None:

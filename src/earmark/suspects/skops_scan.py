@@ -12,15 +12,15 @@ import json
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
-from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile
+from zipfile import ZipFile
 
 from earmark.errors import FormatError
+from earmark.suspects.archives import check_members, read_member
 from earmark.suspects.frames import METADATA_KEY, METADATA_LIMIT_BYTES
 
 SCHEMA = "schema.json"
 PROTOCOL = 2
 UNPACKED_LIMIT_BYTES = 2 << 30
-MEMBER_LIMIT = 1 << 17
 SCHEMA_LIMIT_BYTES = 64 << 20
 
 CLASSIFIERS = frozenset(
@@ -141,10 +141,12 @@ def scan(data: bytes) -> Findings:
     """
     try:
         with ZipFile(BytesIO(data)) as archive:
-            _check_members(archive)
-            schema = json.loads(_member(archive, SCHEMA, SCHEMA_LIMIT_BYTES))
+            check_members(archive, UNPACKED_LIMIT_BYTES)
+            if SCHEMA not in archive.namelist():
+                raise FormatError(f"it is not a skops file: it has no {SCHEMA}")
+            schema = json.loads(read_member(archive, SCHEMA, SCHEMA_LIMIT_BYTES))
             has_text = METADATA_KEY in archive.namelist()
-            text = _member(archive, METADATA_KEY, METADATA_LIMIT_BYTES).decode() if has_text else None
+            text = read_member(archive, METADATA_KEY, METADATA_LIMIT_BYTES).decode() if has_text else None
     except (FormatError, MemoryError):
         raise
     except Exception as error:  # zipfile, zlib and json each have their own, and some are undocumented
@@ -153,28 +155,6 @@ def scan(data: bytes) -> Findings:
         # The number chooses the code that reads the nodes: an older one is whatever the file prefers.
         raise FormatError(f"its skops protocol is not {PROTOCOL}; save it again with a newer skops")
     return Findings(_types(schema), text)
-
-
-def _check_members(archive: ZipFile) -> None:
-    members = archive.infolist()
-    if len(members) > MEMBER_LIMIT:
-        raise FormatError(f"it holds more than {MEMBER_LIMIT} members")
-    if len({member.filename for member in members}) != len(members):
-        # Readers differ in which of two they take.
-        raise FormatError("two of its members have the same name")
-    if any(member.compress_type not in (ZIP_STORED, ZIP_DEFLATED) for member in members):
-        raise FormatError("a member is compressed in another way than deflate")
-    # No member gives more than its header says, for zipfile stops reading there.
-    if sum(member.file_size for member in members) > UNPACKED_LIMIT_BYTES:
-        raise FormatError(f"it unpacks to more than {UNPACKED_LIMIT_BYTES} bytes")
-    if SCHEMA not in archive.namelist():
-        raise FormatError(f"it is not a skops file: it has no {SCHEMA}")
-
-
-def _member(archive: ZipFile, name: str, limit_bytes: int) -> bytes:
-    if archive.getinfo(name).file_size > limit_bytes:
-        raise FormatError(f"its {name} is longer than {limit_bytes} bytes")
-    return archive.read(name)
 
 
 def _types(schema: dict[str, Any]) -> frozenset[str]:

@@ -9,10 +9,10 @@ from earmark.models.preprocessing import for_channels
 from earmark.models.table import build, describe
 from earmark.models.weights import save_weights
 from earmark.suspects.opening import open_suspect
-from small_models import onnx_file, questions, weights_file
+from small_models import keras_file, lightgbm_file, onnx_file, questions, weights_file, xgboost_file
 
 
-@pytest.mark.parametrize("name", ["model", "model.txt", "ftp://example.org", "hf", "", ".onnxx"])
+@pytest.mark.parametrize("name", ["model", "model.text", "ftp://example.org", "hf", "", ".onnxx"])
 def test_unknown_names_are_answered_with_the_known_ones(name):
     with pytest.raises(
         ValueError, match=r"known: FILE\.safetensors, FILE\.onnx, .*hf:FOLDER, .*FILE\.py:NAME"
@@ -28,7 +28,11 @@ def test_pickles_are_never_loaded_and_the_message_says_how_to_convert(tmp_path, 
         open_suspect(str(path))
 
 
-@pytest.mark.parametrize("name", ["missing.safetensors", "missing.onnx", "missing.skops", "hf:missing"])
+@pytest.mark.parametrize(
+    "name",
+    ["missing.safetensors", "missing.onnx", "missing.skops", "missing.ubj", "xgboost:missing.json", "missing.txt",
+     "missing.keras", "hf:missing"],
+)  # fmt: skip
 def test_a_release_that_is_not_there_is_a_format_error(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FormatError, match="missing"):
@@ -104,6 +108,55 @@ def test_questioning_an_onnx_file_imports_neither_pytorch_nor_onnx(tmp_path):
         [sys.executable, "-c", code, str(tmp_path / "model.onnx")], capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "write", "framework"),
+    [
+        ("m.ubj", xgboost_file, "xgboost"),
+        ("m.txt", lightgbm_file, "lightgbm"),
+        ("m.keras", keras_file, "keras"),
+    ],
+)
+def test_questioning_a_file_imports_its_framework_in_no_process_of_ours(tmp_path, name, write, framework):
+    pytest.importorskip(framework)
+    write(tmp_path / name)
+    code = (
+        "import sys, numpy as np\n"
+        "from earmark.suspects.opening import open_suspect\n"
+        "suspect = open_suspect(sys.argv[1])\n"
+        "assert len(suspect.answer([np.zeros((8, 8, 1), np.uint8)])) == 1\n"
+        "print(sorted({'torch', 'h5py', 'keras', 'lightgbm', 'xgboost'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / name)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_every_suspect_kind_is_imported_without_its_framework():
+    code = (
+        "import sys, importlib\n"
+        "for name in ('keras', 'h5py', 'lightgbm', 'xgboost', 'onnxruntime', 'skops'):\n"
+        "    sys.modules[name] = None\n"
+        "from earmark.suspects import opening\n"
+        "homes = {home.partition(':')[0] for ending, home in opening.SUSPECTS.items() if home.split('.')[2]\n"
+        "         .split(':')[0] in ('keras', 'lightgbm', 'onnx', 'skops', 'xgboost')}\n"
+        "print([importlib.import_module(home).__name__.rpartition('.')[2] for home in sorted(homes)])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "['keras', 'lightgbm', 'onnx', 'skops', 'xgboost']\n"
+
+
+def test_the_prefixes_that_the_commands_know_are_the_ones_that_are_opened():
+    from earmark.cli import services
+    from earmark.suspects import opening
+
+    assert services._FILE_PREFIXES == opening._PREFIXES
+    assert not services.is_service("xgboost:model.json")
+    assert services.is_service("model.json")
+    assert str(services.place_of("xgboost:model.json")) == "model.json"
+    assert services.place_of("https://example.org/model.json") is None
 
 
 def test_the_channels_of_the_questions_are_converted_to_the_models(tmp_path):

@@ -114,11 +114,13 @@ def load_mapping(path: pathlib.Path, *, check_name: Callable[[str], None]) -> Ap
     Raises:
         FormatError: The file is missing, too large, or no mapping; the message names it.
     """
-    data = read_bounded(path, SIZE_LIMIT_BYTES, "mapping")
+    is_toml = path.suffix.lower() == ".toml"
     try:
-        return read_mapping(data, is_toml=path.suffix.lower() == ".toml", check_name=check_name)
+        data = read_bounded(path, SIZE_LIMIT_BYTES, "mapping")
+        return read_mapping(data, is_toml=is_toml, check_name=check_name)
     except FormatError as error:
-        raise FormatError(f"{path.name} describes no service that can be asked: {error}") from error
+        hint = "" if is_toml or not path.is_file() else f"; a model of XGBoost is named xgboost:{path.name}"
+        raise FormatError(f"{path.name} describes no service that can be asked: {error}{hint}") from error
 
 
 def read_mapping(data: bytes, *, is_toml: bool, check_name: Callable[[str], None]) -> ApiMapping:
