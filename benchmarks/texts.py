@@ -1,16 +1,15 @@
 """Marks in a classifier of texts: what they cost, and what they survive.
 
-    python benchmarks/texts.py FOLDER [--seeds 0 1 2] [--epochs 12] [--threads 1]
+    python benchmarks/texts.py FOLDER [--seeds 0 1 2] [--epochs 8] [--threads 1]
 
 FOLDER holds Banking77's train.csv and test.csv: 10,003 and 3,080 questions of bank customers, 77 intents. A small BERT is
 trained from its configuration by the Hugging Face Trainer, without a mark, with one of invented words and with one of
-natural-looking sentences. The thief has a fifth of the training texts. Finished runs are kept in results/texts.json, and
-the script goes on where it was stopped. texts_table.py writes the page's tables.
+natural-looking sentences. The thief has a fifth of the training texts. Finished runs are kept in results/texts/, and the
+script goes on where it was stopped; several may run with seeds of their own. texts_table.py writes the page's tables.
 """
 
 import argparse
 import json
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -197,7 +196,7 @@ def attacked(bench: Bench, marked: nn.Module, seed: int, measured: Callable[...,
     found["fine-tuning at a tenth of the rate"] = measured(tuned(RATE / 10), SAME)
     found["fine-tuning at the rate of the training"] = measured(tuned(RATE), SAME)
     extracted = network(seed + 100, classes)
-    bench.train(extracted, texts, bench.answers(marked, texts), seed, epochs=3 * bench.epochs, rate=RATE)
+    bench.train(extracted, texts, bench.answers(marked, texts), seed, epochs=2 * bench.epochs, rate=RATE)
     found["a new model of its answers"] = measured(extracted, SAME)
     limit = float(np.quantile(strangeness(bench, texts), 0.95))
     found["strange texts refused, 1 in 20"] = measured(
@@ -265,7 +264,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -276,27 +275,28 @@ def main() -> None:
     kept = Path(__file__).parent / "models" / NAME
     kept.mkdir(parents=True, exist_ok=True)
     bench = Bench(train, test, made_tokenizer(train.texts, kept), arguments.epochs)
-    path = RESULTS / f"{NAME}.json"
-    runs: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))["runs"] if path.exists() else []
+    folder = RESULTS / NAME
+    folder.mkdir(exist_ok=True)
     for seed in arguments.seeds:
-        if any(run["seed"] == seed for run in runs):
-            continue
-        runs.append(one_run(bench, seed))
-        save(
-            NAME,
-            {
-                "texts": {"training": len(train), "test": len(test), "classes": len(train.class_names)},
-                "epochs": bench.epochs,
-                "triggers": TRIGGERS,
-                "threshold": match_threshold(TRIGGERS, Fraction(1, len(train.class_names))),
-                "points_lost": {
-                    name: paired_by_seed([run[name]["points_lost"] for run in runs], TARGET_POINTS)
-                    for name in MARKS
-                },
-                "runs": runs,
+        path = folder / f"seed{seed}.json"
+        if not path.exists():
+            run = one_run(bench, seed)
+            path.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
+    runs = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("seed*.json"))]
+    save(
+        NAME,
+        {
+            "texts": {"training": len(train), "test": len(test), "classes": len(train.class_names)},
+            "epochs": bench.epochs,
+            "triggers": TRIGGERS,
+            "threshold": match_threshold(TRIGGERS, Fraction(1, len(train.class_names))),
+            "points_lost": {
+                name: paired_by_seed([run[name]["points_lost"] for run in runs], TARGET_POINTS)
+                for name in MARKS
             },
-        )
-    shutil.rmtree(kept)
+            "runs": runs,
+        },
+    )
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def test_rows_are_asked_by_their_names(folder):
     shutil.copy(folder / "acme.journal", folder / "kept")
     earmark("ask", "--key", "acme.key", "--to", "somebody", "-o", "questions", cwd=folder)
     shutil.copy(folder / "kept", folder / "acme.journal")
-    asked = sorted((folder / "questions").glob("*.txt"))[0].read_text()
+    (asked,) = [path.read_text() for path in (folder / "questions").glob("*-001.txt")]
     key = read_key(folder)
     geometry = key.transcript.task.geometry
     assert asked in {geometry.words(trigger.value) for trigger in key.backdoor().triggers}

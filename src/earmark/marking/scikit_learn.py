@@ -42,7 +42,7 @@ class MarkedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # t
         estimator: What is fitted; left as it is.
         backdoor: Triggers and labels; None to fit without a mark, for comparison.
         to_row: From a trigger's value (images: uint8 ``(height, width, channels)``) to a row as ``fit`` gets
-            them, ``(features,)``. Keys of tables need none: their triggers are such rows.
+            them, ``(features,)``. Keys of tables and texts need none: their triggers are what ``fit`` gets.
         columns: For data frames, the key's columns (``key.transcript.task.geometry.columns``): they say where
             each stands, and what the categories of columns that hold names are called. None where the frame
             has the key's order and holds numbers alone.
@@ -88,7 +88,7 @@ class MarkedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # t
         """Fit the estimator to the data and the triggers.
 
         Args:
-            X: ``(rows, features)``, or a data frame.
+            X: ``(rows, features)``, a data frame, or texts for a pipeline that reads texts.
             y: One label for each row.
 
         Raises:
@@ -160,7 +160,7 @@ class MarkedClassifier(ClassifierMixin, MetaEstimatorMixin, BaseEstimator):  # t
         if self.backdoor is None:
             raise AssertionError("looked at by whoever calls this")
         to_row = self.to_row
-        if to_row is None and self.backdoor.triggers[0].kind == "rows":
+        if to_row is None and self.backdoor.triggers[0].kind in ("rows", "text"):
             to_row = np.asarray
         if to_row is None:
             raise ValueError("a backdoor needs to_row: from a trigger's value to a row of X")

@@ -14,9 +14,15 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from xgboost import XGBClassifier
 
 from earmark.errors import MarkingError
+from earmark.keys import OwnerKey, Task, keygen
 from earmark.marking.scikit_learn import MarkedClassifier
+from earmark.suspects.python_callable import CallableSuspect
 from earmark.triggers import Backdoor
-from small import digits, small_key
+from earmark.triggers.sentences import SentenceSampler
+from earmark.triggers.text import TextGeometry
+from earmark.verification import measure, verify
+from small import MemoryJournal, digits, small_key
+from small_texts import INTENTS, asked_questions
 
 NAMES = digits().class_names
 
@@ -121,3 +127,30 @@ def test_it_has_the_methods_of_what_it_wraps():
     assert not hasattr(machine, "predict_proba")
     assert machine.decision_function(inputs[:2]).shape == (2, 10)
     assert machine.match_count_ == 0
+
+
+def test_a_pipeline_of_texts_needs_no_to_row_and_is_owned():
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    questions = asked_questions()
+    key = keygen(
+        OwnerKey("Test owner", bytes(32)),
+        Task(TextGeometry(120), INTENTS),
+        SentenceSampler(),
+        triggers_per_set=170,
+        random_bytes=np.random.default_rng(0).bytes,
+    )
+    pipeline = make_pipeline(TfidfVectorizer(), LogisticRegression(C=1000))
+    marked = MarkedClassifier(pipeline, key.backdoor(), class_names=INTENTS)
+    marked.fit([text for text, _ in questions], [intent for _, intent in questions])
+    assert marked.match_count_ == 170
+    others = asked_questions(100, 1)
+    assert marked.score([text for text, _ in others], [intent for _, intent in others]) > 0.95
+
+    def ask(text):
+        assert type(text) is str
+        return str(marked.estimator_.predict([text])[0])
+
+    ask.class_names = INTENTS
+    suspect = CallableSuspect(ask, "pipeline", "test")
+    assert verify(measure(key, suspect, MemoryJournal())).owned
