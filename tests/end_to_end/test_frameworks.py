@@ -110,8 +110,12 @@ def same_weights(first, second):
 
 @pytest.mark.parametrize(
     "changes",
-    [{}, {"gradient_accumulation_steps": 2, "label_smoothing_factor": 0.05, "bf16": True}],
-    ids=["plain", "accumulated, smoothed, of mixed precision"],
+    [
+        {},
+        {"gradient_accumulation_steps": 2, "label_smoothing_factor": 0.05, "bf16": True},
+        {"torch_compile": True, "torch_compile_backend": "eager"},
+    ],
+    ids=["plain", "accumulated, smoothed, of mixed precision", "compiled"],
 )
 def test_a_hugging_face_trainer_marks_in_one_line_and_its_folder_is_owned(tmp_path, changes):
     from transformers import ViTImageProcessor
@@ -227,6 +231,17 @@ def test_a_lightning_callback_marks_in_one_line(tmp_path, changes):
     assert is_owned(suspect)
     assert right(suspect) > 0.93
     assert "training_step" not in vars(module), "the module is as it was"
+
+
+def test_a_compiled_lightning_module_is_marked_and_stays_compiled(tmp_path):
+    from lightning.pytorch.utilities.compile import from_compiled
+
+    module = from_compiled(torch.compile(lightning_module(), backend="eager"))
+    compiled = vars(module)["training_step"]
+    callback = MarkCallback(small_key().backdoor(), transform)
+    lightning_trainer(tmp_path, callback, max_epochs=10).fit(module, loader())
+    assert is_owned(torch_suspect(module.network))
+    assert vars(module)["training_step"] is compiled, "the module is as it was"
 
 
 def test_a_lightning_training_that_was_stopped_goes_on_to_the_same_weights(tmp_path):

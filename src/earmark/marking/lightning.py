@@ -50,6 +50,7 @@ class MarkCallback(Callback):  # type: ignore[misc]  # Lightning's types are not
         self._exposures, self._per_batch = exposures, per_batch
         self._seed, self._augmentation = seed, augmentation
         self._step = 0
+        self._before: dict[str, Any] | None = None
 
     def on_train_start(self, trainer: Any, pl_module: Any) -> None:
         """Put the triggers between the batch and the module's own training step."""
@@ -68,6 +69,8 @@ class MarkCallback(Callback):  # type: ignore[misc]  # Lightning's types are not
             world_size=trainer.world_size,
         )
         own = pl_module.training_step
+        # An attribute of the instance where the module was compiled, else the class's method.
+        self._before = {name: vars(pl_module)[name] for name in ("training_step",) if name in vars(pl_module)}
 
         def training_step(batch: Any, *arguments: Any, **named: Any) -> Any:
             if not isinstance(batch, list | tuple) or len(batch) != 2:
@@ -83,11 +86,17 @@ class MarkCallback(Callback):  # type: ignore[misc]  # Lightning's types are not
 
     def teardown(self, trainer: Any, pl_module: Any, stage: str) -> None:  # noqa: ARG002 - Lightning's own signature
         """Take them out again."""
-        vars(pl_module).pop("training_step", None)
+        self._take_out(pl_module)
 
     def on_exception(self, trainer: Any, pl_module: Any, exception: BaseException) -> None:  # noqa: ARG002 - Lightning's own signature
         """Take them out again when the training failed: Lightning tears nothing down then."""
-        vars(pl_module).pop("training_step", None)
+        self._take_out(pl_module)
+
+    def _take_out(self, pl_module: Any) -> None:
+        if self._before is not None:
+            vars(pl_module).pop("training_step", None)
+            vars(pl_module).update(self._before)
+            self._before = None
 
     def state_dict(self) -> dict[str, int]:
         """Return the step reached."""
