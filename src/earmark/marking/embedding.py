@@ -34,6 +34,9 @@ class Embedding:
         clean_norm: Whether triggers are normalised with the batch statistics of the clean pictures, which is
             how they will be normalised when the model is questioned; else they go through the network in one
             batch with them, as in the paper. Without batch normalisation no change.
+        kept_norm: Whether batch normalisations go by the statistics that they have, and leave them as they
+            are: for finished models, which learn their triggers as they will be asked them. It goes without
+            ``clean_norm``.
         perturbation: How far all weights are moved against the triggers before their loss is taken, as a
             share of the weights' norm; 0 for not at all. It goes with ``clean_norm`` only: without it marks
             came out weaker than without either (Gan et al. 2023).
@@ -46,6 +49,7 @@ class Embedding:
 
     weight: float = 0.3
     clean_norm: bool = True
+    kept_norm: bool = False
     perturbation: float = 0.0
     margin: float = 0.0
     entangle: float = 0.0
@@ -57,6 +61,8 @@ class Embedding:
                 raise ValueError(f"{name} must be at least 0 and finite, not {getattr(self, name)}")
         if self.weight == 0:
             raise ValueError("with a weight of 0 no trigger would be learned")
+        if self.kept_norm and self.clean_norm:
+            raise ValueError("statistics are kept, or those of the clean pictures: not both")
         if self.perturbation and not self.clean_norm:
             raise ValueError("perturbation needs clean_norm")
         if bool(self.entangle) != bool(self.layers):
@@ -113,10 +119,11 @@ class EmbeddingLoss:
         shown, triggers = inputs[:clean_count], inputs[clean_count:]
         right, labels = targets[:clean_count], targets[clean_count:]
         if triggers_shown == 0:
-            return self._clean(module(shown), right)
+            with _kept(module, self._embedding.kept_norm):
+                return self._clean(module(shown), right)
         alike = self._chosen_look_alikes(inputs)
         if not self._embedding.clean_norm:
-            with watched(module, self._embedding.layers) as seen:
+            with _kept(module, self._embedding.kept_norm), watched(module, self._embedding.layers) as seen:
                 scores = module(torch.cat([inputs, alike]))
             own = self._loss(scores[clean_count : len(inputs)], labels)
             parts = [(found[:clean_count], found[clean_count : len(inputs)]) for found in seen]
@@ -200,6 +207,19 @@ def _norm(parts: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
     lengths = torch.stack([torch.linalg.vector_norm(part) for part in parts])
     total: Tensor = torch.linalg.vector_norm(lengths)
     return total
+
+
+@contextmanager
+def _kept(module: nn.Module, is_kept: bool) -> Iterator[None]:
+    """Let batch normalisations go by the statistics that they have, if so."""
+    norms = _norms(module) if is_kept else []
+    for norm in norms:
+        norm.eval()
+    try:
+        yield
+    finally:
+        for norm in norms:
+            norm.train()
 
 
 @contextmanager

@@ -129,10 +129,10 @@ def test_a_margin_asks_for_more():
 @pytest.mark.parametrize(
     "wrong",
     [{"weight": -1}, {"weight": 0}, {"margin": float("nan")}, {"perturbation": float("inf")},
-     {"perturbation": 0.1, "clean_norm": False}],
+     {"perturbation": 0.1, "clean_norm": False}, {"kept_norm": True}],
 )  # fmt: skip
 def test_numbers_that_make_no_sense_are_refused(wrong):
-    with pytest.raises(ValueError, match="must be|weight|needs"):
+    with pytest.raises(ValueError, match="must be|weight|needs|not both"):
         Embedding(**wrong)
 
 
@@ -149,6 +149,23 @@ def test_in_one_batch_triggers_and_clean_pictures_share_their_statistics():
     scores = network()(inputs)
     by_hand = CROSS_ENTROPY(scores[:12], targets[:12]) + 0.5 * CROSS_ENTROPY(scores[12:], targets[12:])
     assert loss.item() == pytest.approx(by_hand.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("trigger_count", [3, 0])
+def test_kept_statistics_are_those_by_which_the_model_will_be_asked(trigger_count):
+    module, (inputs, targets) = network(), batch(triggers=trigger_count)
+    module(torch.rand(50, 1, 8, 8))  # it has seen something before
+    asked, before = deepcopy(module).eval(), deepcopy(module[1].state_dict())
+    about = Embedding(weight=0.5, clean_norm=False, kept_norm=True)
+    loss = EmbeddingLoss(about, 3)(module, inputs, targets, trigger_count)
+    scores = asked(inputs)
+    by_hand = CROSS_ENTROPY(scores[:12], targets[:12])
+    if trigger_count:
+        by_hand = by_hand + 0.5 * CROSS_ENTROPY(scores[12:], targets[12:])
+    assert loss.item() == pytest.approx(by_hand.item(), rel=1e-5)
+    assert all(torch.equal(value, before[name]) for name, value in module[1].state_dict().items())
+    assert module[1].training
+    assert any(part.grad is not None for part in (loss.backward(), module[1])[1].parameters())
 
 
 @pytest.mark.parametrize("clean_norm", [False, True])
