@@ -6,6 +6,7 @@ import os
 import platform
 import statistics
 import sys
+from fractions import Fraction
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from typing import Any
 import torch
 
 import earmark
+from earmark.statistics import match_tail, strength_bits
+from earmark.statistics.penalties import GRINDING_BITS, LOOKING_BITS
 
 RESULTS = Path(__file__).parent / "results"
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
@@ -49,6 +52,12 @@ def save(name: str, result: dict[str, Any]) -> None:
     text = json.dumps(result, indent=2)
     (RESULTS / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     print(text)
+
+
+def claim_bits(question_count: int, match_count: int, class_count: int) -> float:
+    """Return what so many matches are worth as a claim, after what every verdict pays."""
+    tail = match_tail(question_count, match_count, Fraction(1, class_count))
+    return strength_bits(tail) - GRINDING_BITS - LOOKING_BITS
 
 
 def mean_interval(values: list[float]) -> dict[str, float]:

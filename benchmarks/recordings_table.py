@@ -6,6 +6,7 @@ python benchmarks/recordings_table.py [--check]
 import sys
 from typing import Any
 
+from measuring import claim_bits
 from written import ROOT, result, spread, write_part
 
 PAGE = ROOT / "docs" / "how-to" / "mark-recordings.md"
@@ -21,7 +22,8 @@ def _table(found: dict[str, Any]) -> str:
         f"{lost['mean']:.2f} points lost by the mark (95 % interval {lost['low']:.2f} to {lost['high']:.2f}: "
         f"{lost['verdict']} for at most {lost['target']:g}), {ratio:.2f} times the processor time of a training "
         f"without it; {spread([run['matches'] for run in runs])} triggers take, "
-        f"{spread([run['matches_unmarked'] for run in runs])} in a model without the mark.",
+        f"{spread([run['matches_unmarked'] for run in runs])} in a model without the mark. A claim is worth "
+        f"{claim_bits(triggers, min(run['matches'] for run in runs), 10):.0f} bits after penalties at least, 40 are needed.",
         "",
         f"| attack, with a fifth of the recordings | matches of {triggers} | shown ({found['threshold']} needed) | "
         "points lost, mean |",

@@ -30,10 +30,10 @@ from xgboost import XGBClassifier
 from earmark.data.rows import Table, load_table
 from earmark.keys import OwnerKey, Task, keygen
 from earmark.marking.scikit_learn import MarkedClassifier
-from earmark.statistics import match_tail, match_threshold, strength_bits
+from earmark.statistics import match_threshold
 from earmark.triggers.rows import RowGeometry
 from earmark.triggers.sparse_rows import SparseRowsSampler
-from measuring import paired_by_seed, save
+from measuring import claim_bits, paired_by_seed, save
 
 Rows = npt.NDArray[np.float32]
 Answer = Callable[[Rows], npt.NDArray[np.int64]]
@@ -48,7 +48,6 @@ ESTIMATORS: dict[str, Any] = {
     "support vectors": make_pipeline(StandardScaler(), SVC(C=100)),
     "network": make_pipeline(StandardScaler(), MLPClassifier((200,), max_iter=600, random_state=0)),
 }
-PENALTY_BITS = 104  # grinding and looking, which every verdict pays
 
 
 def rounded(model: Answer, table: Table) -> Answer:
@@ -157,7 +156,7 @@ def summary(runs: list[dict[str, Any]], trigger_count: int, class_count: int) ->
         "points_lost": paired_by_seed(lost, TARGET_POINTS),
         "matches": [run["matches"] for run in runs],
         "matches_unmarked": [run["matches_unmarked"] for run in runs],
-        "least_claim_bits": strength_bits(match_tail(trigger_count, least, chance)) - PENALTY_BITS,
+        "least_claim_bits": claim_bits(trigger_count, least, class_count),
         "time_ratio": float(np.median([run["seconds"] / run["seconds_unmarked"] for run in runs])),
         "attacks": {
             name: {
