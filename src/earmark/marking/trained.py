@@ -22,6 +22,10 @@ from earmark.models.preprocessing import Preprocessing
 from earmark.training import Epoch, SplitBatches, TrainingSettings, train
 from earmark.triggers import Backdoor
 
+_RISE_STEPS = (
+    50  # to the full rate: what is to be unlearned first is large, and a first step at it can break all
+)
+
 
 @dataclass(frozen=True, slots=True)
 class TrainedRecipe:
@@ -35,23 +39,31 @@ class TrainedRecipe:
         look_every: Steps between two looks at the triggers.
         most_steps: Steps after which the marking gives up.
         settling_steps: Steps in which the rate falls to zero.
+        blended: Share of the clean pictures that are shown blended with another one, 0 to 1. Of pictures that
+            the model was trained on it is sure, and its answers say little of what it would say elsewhere;
+            between two of them they say more, and a few pictures become many.
         held_margin: By how much a trigger's label has to lead all other classes, in scores.
     """
 
     settings: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(epochs=1, batch_size=100, learning_rate=0.01)
     )
-    embedding: Embedding = field(default_factory=lambda: Embedding(weight=0.5, margin=1.0))
+    embedding: Embedding = field(
+        default_factory=lambda: Embedding(weight=0.2, clean_norm=False, kept_norm=True, margin=1.0)
+    )
     augmentation: TriggerAugmentation | None = None
     per_batch: int = 25
     look_every: int = 25
     most_steps: int = 2000
-    settling_steps: int = 200
-    held_margin: float = 1.0
+    settling_steps: int = 300
+    blended: float = 1.0
+    held_margin: float = 0.5
 
     def __post_init__(self) -> None:
         if min(self.per_batch, self.look_every, self.most_steps, self.settling_steps) < 1:
             raise ValueError("per_batch, look_every, most_steps and settling_steps must be at least 1")
+        if not 0 <= self.blended <= 1:
+            raise ValueError(f"blended is a share, 0 to 1, not {self.blended}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +114,8 @@ def mark_trained(
         MarkingError: Some trigger did not take within the steps allowed; the model must not be released.
 
     Source:
-        Adi et al. 2018, Section 5 (pre-trained), with clean statistics after Gan et al. 2023 and the
-        original's own answers as targets (Hinton et al. 2015)
+        Adi et al. 2018, Section 5 (pre-trained), with the original's own answers as targets (Hinton et al.
+        2015) for blended pictures (Beyer et al. 2022)
     """
     held_out = min(1000, len(split) // 10)
     if held_out < 1:
@@ -121,7 +133,7 @@ def mark_trained(
         seed=recipe.settings.seed,
         augmentation=recipe.augmentation,
     )
-    batches = _Answered(module, SplitBatches(used, preprocessing, recipe.settings), mixer, recipe.look_every)
+    batches = _Answered(module, SplitBatches(used, preprocessing, recipe.settings), mixer, recipe)
     loss = EmbeddingLoss(recipe.embedding, mixer.per_batch)
     most = recipe.most_steps + recipe.settling_steps
 
@@ -131,7 +143,8 @@ def mark_trained(
         return margin >= recipe.held_margin
 
     looks = max(1, recipe.most_steps // recipe.look_every)
-    teaching = replace(recipe.settings, epochs=looks, schedule="constant", warmup_epochs=0.0)
+    rise = _RISE_STEPS / recipe.look_every
+    teaching = replace(recipe.settings, epochs=looks, schedule="constant", warmup_epochs=rise)
     passes = train(
         module,
         batches,
@@ -142,7 +155,9 @@ def mark_trained(
     )
     taught = len(passes) * recipe.look_every
     batches.start_at(taught, recipe.settling_steps)
-    settling = replace(teaching, epochs=1, schedule="cosine", seed=recipe.settings.seed + 1)
+    settling = replace(
+        teaching, epochs=1, schedule="cosine", warmup_epochs=0.0, seed=recipe.settings.seed + 1
+    )
     train(
         module,
         batches,
@@ -166,13 +181,14 @@ def mark_trained(
 class _Answered:
     """Clean batches with the original's probabilities as targets, and triggers after them."""
 
-    def __init__(self, module: nn.Module, batches: SplitBatches, mixer: Mixer, steps_per_epoch: int) -> None:
+    def __init__(self, module: nn.Module, batches: SplitBatches, mixer: Mixer, recipe: TrainedRecipe) -> None:
         from copy import deepcopy
 
         self._original = deepcopy(module).eval().requires_grad_(False)
         self._device = next(module.parameters()).device
         self._batches, self._mixer = batches, mixer
-        self._steps_per_epoch = steps_per_epoch
+        self._steps_per_epoch = recipe.look_every
+        self._blended, self._seed = recipe.blended, recipe.settings.seed
         self._first = 0
 
     @property
@@ -186,10 +202,19 @@ class _Answered:
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Return inputs and probabilities of a step, triggers last."""
-        inputs, _ = self._batches.batch(self._first + step)
+        inputs = self._blend(self._batches.batch(self._first + step)[0], self._first + step)
         with torch.inference_mode():
             targets = self._original(inputs.to(self._device)).softmax(1).cpu()
         return self._mixer.mix(inputs, targets.clone(), self._first + step)
+
+    def _blend(self, inputs: Tensor, step: int) -> Tensor:
+        """Return pictures of which some are blended with another of the batch, in shares drawn evenly."""
+        draws = np.random.default_rng([self._seed, step, 17])
+        count = len(inputs)
+        chosen, shares = draws.random(count) < self._blended, draws.random(count, np.float32)
+        others = inputs[torch.from_numpy(draws.permutation(count))]
+        own = torch.from_numpy(np.where(chosen, shares, np.float32(1))).view(-1, *[1] * (inputs.ndim - 1))
+        return own * inputs + (1 - own) * others
 
 
 def _trigger_margins(

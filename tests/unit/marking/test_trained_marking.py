@@ -19,10 +19,10 @@ from earmark.training import SplitBatches, TrainingSettings, train  # noqa: E402
 from small import DIGITS, digits, small_key  # noqa: E402 - after the skip
 
 RECIPE = TrainedRecipe(
-    TrainingSettings(epochs=1, batch_size=50, learning_rate=0.02, augmentation="crop"),
+    TrainingSettings(epochs=1, batch_size=50, learning_rate=0.01, augmentation="crop"),
     most_steps=400,
     look_every=20,
-    settling_steps=60,
+    settling_steps=100,
 )
 
 
@@ -99,3 +99,11 @@ def test_a_few_pictures_are_too_few():
         mark_trained(deepcopy(finished()[0]), some(5), finished()[1], small_key().backdoor(), RECIPE)
     with pytest.raises(ValueError, match="at least 1"):
         TrainedRecipe(look_every=0)
+
+
+def test_without_blending_a_few_pictures_cost_more_accuracy():
+    module = deepcopy(finished()[0])
+    mark_trained(module, some(), finished()[1], small_key().backdoor(), replace(RECIPE, blended=0.0))
+    assert right(marked()[0]) > right(module)
+    with pytest.raises(ValueError, match="share"):
+        TrainedRecipe(blended=1.1)
