@@ -56,7 +56,7 @@ class TrainedRecipe:
     look_every: int = 25
     most_steps: int = 2000
     settling_steps: int = 300
-    blended: float = 1.0
+    blended: float = 0.5
     held_margin: float = 0.5
 
     def __post_init__(self) -> None:
