@@ -1,8 +1,10 @@
 import ast
 import importlib
+import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -110,6 +112,15 @@ def test_every_plug_in_named_in_a_table_exists():
 def test_the_project_pins_torch_once_and_within_its_own_range():
     constraints = (ROOT / "constraints.txt").read_text()
     assert len(re.findall(r"^torch==", constraints, re.MULTILINE)) == 1
+
+
+def test_the_least_versions_that_were_tried_are_those_that_are_allowed_and_they_passed():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    tried = json.loads((ROOT / "benchmarks/results/minimum-versions.json").read_text())["extras"]
+    assert {"hf", "trainer", "lightning", "keras", "skops", "onnx", "http"} <= set(tried)
+    for extra, found in tried.items():
+        assert found["asked"] == [requirement.replace(">=", "==") for requirement in extras[extra]]
+        assert found["passed"], f"{extra}: {found}"
 
 
 @pytest.mark.parametrize(

@@ -103,9 +103,13 @@ class TransformersSuspect(AnswersFromScores):
         if self._preprocessing is not None:
             return self._preprocessing(pixels[None])
         picture = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
-        picture = picture.convert("L" if self._channels == 1 else "RGB")
-        prepared = self._processor(images=[picture], return_tensors="np")["pixel_values"]
-        return np.ascontiguousarray(prepared, np.float32)
+        if self._channels != 1:
+            prepared = self._processor(images=[picture.convert("RGB")], return_tensors="np")
+        else:
+            # Image processors of transformers up to 5.0 read no picture of two dimensions.
+            grey = np.asarray(picture.convert("L"))[:, :, None]
+            prepared = self._processor(images=[grey], return_tensors="np", input_data_format="channels_last")
+        return np.ascontiguousarray(prepared["pixel_values"], np.float32)
 
 
 def open_folder(

@@ -46,6 +46,38 @@ def test_our_preprocessing_and_the_folders_image_processor_give_the_same_answers
     assert len(set(theirs)) > 2
 
 
+def test_a_grey_folder_is_read_as_by_our_preprocessing(tmp_path):
+    names = dict(enumerate(NAMES))
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    config = transformers.ViTConfig(
+        image_size=8, patch_size=4, num_channels=1, id2label=names,
+        label2id={name: place for place, name in names.items()}, **sizes,
+    )  # fmt: skip
+    transformers.ViTForImageClassification(config).save_pretrained(tmp_path)
+    (tmp_path / "preprocessor_config.json").write_text(
+        json.dumps(
+            {
+                "do_normalize": True,
+                "do_rescale": True,
+                "do_resize": True,
+                "image_mean": [0.5],
+                "image_processor_type": "ViTImageProcessor",
+                "image_std": [0.25],
+                "resample": 2,
+                "rescale_factor": 1 / 255,
+                "size": {"height": 8, "width": 8},
+            }
+        )  # fmt: skip
+    )
+    asked = [*questions(4, (8, 8, 1)), *questions(4, (30, 18, 1))]
+    suspect = open_suspect(f"hf:{tmp_path}")
+    module, description = load_hf(tmp_path)
+    for picture, found in zip(asked, suspect.probabilities(asked), strict=True):
+        scores = predict_scores(module, picture[None], description.preprocessing)[0]
+        wanted = np.exp(scores - scores.max())
+        assert np.allclose(found, wanted / wanted.sum(), atol=1e-5)
+
+
 def test_a_network_is_saved_and_loaded_with_what_it_learnt(folder, tmp_path):
     module, description = load_hf(folder)
     with torch.no_grad():
