@@ -67,12 +67,14 @@ def test_a_grey_folder_is_read_as_by_our_preprocessing(tmp_path):
                 "rescale_factor": 1 / 255,
                 "size": {"height": 8, "width": 8},
             }
-        )  # fmt: skip
+        )
     )
     asked = [*questions(4, (8, 8, 1)), *questions(4, (30, 18, 1))]
     suspect = open_suspect(f"hf:{tmp_path}")
     module, description = load_hf(tmp_path)
-    for picture, found in zip(asked, suspect.probabilities(asked), strict=True):
+    said = suspect.probabilities(asked)
+    assert np.ptp(said, axis=0).max() > 1e-3, "pictures are told apart"
+    for picture, found in zip(asked, said, strict=True):
         scores = predict_scores(module, picture[None], description.preprocessing)[0]
         wanted = np.exp(scores - scores.max())
         assert np.allclose(found, wanted / wanted.sum(), atol=1e-5)
