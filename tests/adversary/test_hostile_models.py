@@ -498,7 +498,7 @@ def changed_json(path: Path, changes: dict) -> None:
         ({"use_pretrained_backbone": True}, "weights from elsewhere"),
         ({"model_type": "timm_wrapper", "architecture": "hf-hub:evil/model"}, "timm:NAME"),
         ({"model_type": "unheard-of"}, "cannot load"),
-        ({"model_type": "bert"}, "not an image classifier"),
+        ({"model_type": "bert"}, "not a classifier of images"),
         ({"model_type": ["vit"]}, "cannot load"),
         ({"hidden_size": 1 << 40}, "larger than"),
         ({"hidden_size": 1 << 19}, "larger than its weights"),
