@@ -40,7 +40,8 @@ def folder(tmp_path_factory):
             RandomForestClassifier(60, random_state=0), backdoor, class_names=table.class_names
         )
         forest.fit(table.values[::2], names[::2])
-        assert forest.score(table.values[1::2], names[1::2]) > 0.9
+        # The key is new each time, and on so few rows a mark costs up to 5 points (benchmarks/tables.py).
+        assert forest.score(table.values[1::2], names[1::2]) > 0.85
         skops.io.dump(forest.estimator_, place / f"{name}.skops")
     return place
 
