@@ -18,7 +18,7 @@ def watch(folder, killed=None):
     inner = Mixer.triggers
 
     def triggers(self, step):
-        rank = self._rank
+        rank = self._showing._rank
         flag = Path(folder, "killed")
         if (rank, step) == killed and not flag.exists():
             flag.touch()
