@@ -111,6 +111,64 @@ def test_other_letters_and_spaces_leave_the_mark(folder, name, body):
     assert verdict_of(folder, f"{name}.py:ask", "--trust-code")["owned"]
 
 
+@pytest.mark.parametrize("way", ["hugging-face", "mapping", "open-inference"])
+def test_a_service_that_reads_texts_is_owned(folder, tmp_path, way):
+    pytest.importorskip("httpx2")
+    from fastapi import FastAPI, Request
+    from transformers import pipeline
+
+    from loopback import served
+
+    ask = pipeline("text-classification", model=str(folder / "marked"), device="cpu", top_k=None)
+    seen, app = [], FastAPI()
+
+    def answered(text):
+        seen.append(text)
+        return ask([text], truncation=True)[0]
+
+    @app.post("/models/acme/intents")
+    async def hugging_face(request: Request):
+        return [answered((await request.json())["inputs"])]
+
+    @app.post("/intent")
+    async def intent(request: Request):
+        return {"intent": answered((await request.json())["question"]["text"])[0]["label"]}
+
+    @app.get("/v2/models/intents")
+    def metadata():
+        tensor = {"datatype": "BYTES", "shape": [-1]}
+        return {
+            "name": "intents",
+            "inputs": [{"name": "text", **tensor}],
+            "outputs": [{"name": "intent", **tensor}],
+        }
+
+    @app.post("/v2/models/intents/infer")
+    async def infer(request: Request):
+        (given,) = (await request.json())["inputs"]
+        best = answered(given["data"][0])[0]["label"]
+        return {"outputs": [{"name": "intent", "datatype": "BYTES", "shape": [1], "data": [best]}]}
+
+    for name in ("acme.key", "acme.journal", "acme.vk.json", "asked.csv"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    with served(app) as url:
+        (tmp_path / "api.toml").write_text(
+            f'format = "earmark/api-mapping/v1"\nurl = "{url}/intent"\n'
+            '[request]\ntext = "plain"\njson = {question = {text = "{{text}}"}}\n[answer]\nlabel = "intent"\n'
+        )
+        suspect = {
+            "hugging-face": f"{url}/models/acme/intents",
+            "mapping": "api.toml",
+            "open-inference": f"{url}/v2/models/intents",
+        }[way]
+        verdict = verdict_of(tmp_path, suspect, "--mix-with", DATA)
+    assert verdict["owned"]
+    assert verdict["questions"] < 150
+    asked = [text for text, _ in asked_questions()]
+    assert seen[0] in asked, "an ordinary question comes first"
+    assert len(seen) > verdict["questions"]
+
+
 def test_a_trainer_that_was_stopped_goes_on_to_the_same_weights(folder, tmp_path):
     from transformers import TrainerCallback
 

@@ -1,8 +1,8 @@
 """How a suspect does on clean data: a wrong preprocessing shows there, before any trigger is asked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from earmark.cli.output import Output
 from earmark.cli.training import read_data
@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from earmark.keys import MarkingKey
     from earmark.models.preprocessing import Preprocessing
     from earmark.suspects import Suspect
     from earmark.verification import FixedMap
 
-_IMAGE_LIMIT = 1000
+INPUT_LIMIT = 1000
+_KINDS = {"table": "rows", "text": "text"}
 _SUSPICIOUS_ACCURACY = 0.8
 _BETTER_BY = 0.05
 
@@ -37,37 +39,60 @@ class CleanCheck:
 
 @dataclass(frozen=True)
 class CleanData:
-    """Clean test inputs.
+    """Ordinary inputs of a task, with their classes.
 
     Attributes:
         name: Of the data.
-        images: uint8 ``(images, height, width, channels)``.
-        labels: int64 ``(images,)``.
+        inputs: Pictures, uint8 ``(inputs, height, width, channels)``; rows, float32 ``(inputs, columns)``; or
+            texts ``(inputs,)``.
+        labels: int64 ``(inputs,)``.
         class_names: In the order of the labels.
     """
 
     name: str
-    images: "npt.NDArray[np.uint8]"
+    inputs: Any
     labels: "npt.NDArray[np.int64]"
     class_names: tuple[str, ...]
 
 
-def read_clean(data: str, root: Path, output: Output) -> CleanData:
-    """Read up to a thousand clean test inputs.
+def read_clean(
+    data: str, key: "MarkingKey", root: Path, output: Output, limit: int = INPUT_LIMIT
+) -> CleanData:
+    """Read inputs of a key's task: the test part of pictures, all of a table or of texts.
 
     Args:
         data: Name of the data.
+        key: Whose task it is.
         root: Where ``torchvision:`` data lies.
         output: For progress.
+        limit: How many at most, spread over all of them.
+
+    Raises:
+        ValueError: They are of another kind than the key's, or rows of other columns.
     """
     import numpy as np
 
-    loaded = read_data(data, root, output)
+    geometry = key.transcript.task.geometry
+    found = _KINDS.get(data.partition(":")[0], "image")
+    if found != geometry.kind:
+        raise ValueError(f"{data} holds inputs of kind {found}, and the key's are of kind {geometry.kind}")
+    if found == "rows":
+        from earmark.data.rows import load_table
+
+        table = load_table(data)
+        rows = table.in_columns(getattr(geometry, "columns", ()))
+        whole = CleanData(data, rows, table.labels, table.class_names)
+    elif found == "text":
+        from earmark.data.texts import load_texts
+
+        texts = load_texts(data)
+        whole = CleanData(data, np.array(texts.texts), texts.labels, texts.class_names)
+    else:
+        loaded = read_data(data, root, output)
+        whole = CleanData(data, loaded.test.images, loaded.test.labels, loaded.class_names)
     # Spread over the whole part: folders are sorted by class.
-    places = np.unique(
-        np.linspace(0, len(loaded.test) - 1, min(_IMAGE_LIMIT, len(loaded.test))).astype(np.int64)
-    )
-    return CleanData(data, loaded.test.images[places], loaded.test.labels[places], loaded.class_names)
+    places = np.unique(np.linspace(0, len(whole.labels) - 1, min(limit, len(whole.labels))).astype(np.int64))
+    return replace(whole, inputs=whole.inputs[places], labels=whole.labels[places])
 
 
 def map_from(suspect: "Suspect", clean: CleanData, key_names: "Sequence[str]") -> "FixedMap":
@@ -83,7 +108,7 @@ def map_from(suspect: "Suspect", clean: CleanData, key_names: "Sequence[str]") -
             f"the classes of {clean.name} are not classes of the key; their names must be the same"
         )
     numbers = [list(key_names).index(name) for name in clean.class_names]
-    answers = suspect.answer(list(clean.images))
+    answers = suspect.answer(list(clean.inputs))
     outputs = [answer if isinstance(answer, int) else None for answer in answers]
     labels = [numbers[label] for label in clean.labels.tolist()]
     return map_from_clean_data(outputs, labels, suspect.class_count)
@@ -111,7 +136,7 @@ def check_clean(
     from earmark.errors import EarmarkError
     from earmark.suspects.clean_check import clean_accuracy
 
-    own = clean_accuracy(suspect, clean.images, clean.labels, clean.class_names)
+    own = clean_accuracy(suspect, clean.inputs, clean.labels, clean.class_names)
     words = f"answers {own:.1%} of {len(clean.labels)} clean test inputs of {clean.name} rightly"
     output.remark(f"the suspect {words}")
     if own >= _SUSPICIOUS_ACCURACY or reopen is None:
@@ -120,7 +145,7 @@ def check_clean(
     with output.progress("trying preprocessings") as on_progress:
         for done, (name, preprocessing) in enumerate(catalogue.items(), 1):
             try:
-                found = clean_accuracy(reopen(preprocessing), clean.images, clean.labels, clean.class_names)
+                found = clean_accuracy(reopen(preprocessing), clean.inputs, clean.labels, clean.class_names)
             except EarmarkError:
                 found = 0.0  # a layout that the model cannot read is no candidate
             if found > best:

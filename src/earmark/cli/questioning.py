@@ -89,11 +89,13 @@ def open_named(
 
 def _fallback(key: "MarkingKey") -> "InputPreparation | None":
     """Return how inputs are read by a suspect whose release does not say it."""
-    from earmark.models.preprocessing import AsTheyAre, Preprocessing
+    from earmark.models.preprocessing import RECORDINGS, ROWS, TEXTS, AsTheyAre, Preprocessing
 
     kind = key.transcript.task.geometry.kind
     if kind != "image":
-        return AsTheyAre("texts" if kind == "text" else "numbers")
+        inputs = {"text": TEXTS, "rows": ROWS, "audio": RECORDINGS}[kind]
+        geometry = key.transcript.task.geometry
+        return AsTheyAre(inputs, getattr(geometry, "columns", ()), getattr(geometry, "rate", 0))
     fixed = key.transcript.experiment.preprocessing
     return None if fixed is None else Preprocessing.from_json(fixed)
 

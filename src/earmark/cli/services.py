@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from earmark.cli.clean_data import read_clean
 from earmark.cli.output import Output
-from earmark.cli.training import read_data
 
 if TYPE_CHECKING:
     from earmark.keys import MarkingKey
@@ -26,6 +26,7 @@ _ENDINGS = (".toml", ".json")
 _FILE_PREFIXES = ("hf:", "xgboost:")
 _SCHEMES = ("https://", "http://")
 _SHARE = 0.5
+_ORDINARY_LIMIT = 2000
 
 QuestionsPerSecond = Annotated[
     str | None, typer.Option(help="Services: the most requests per second, e.g. 0.5.")
@@ -164,7 +165,7 @@ def mapping_facts(file: Path) -> list[tuple[str, str]]:
         ("file", f"mapping of a service ({FORMAT})"),
         ("sha256", mapping.digest),
         ("service", f"{mapping.method} {mapping.url}"),
-        ("picture", f"{form.picture} in {form.body}"),
+        (form.kind, f"{form.form} in {form.body}"),
         ("credentials", ", ".join(mapping.credential_names) or "none"),
         ("answer", paths),
         ("classes", classes if answer.classes or answer.class_count else "the key's"),
@@ -230,12 +231,8 @@ def terms_for(
 
 
 def _ordinary(name: str, key: "MarkingKey", data_root: Path, output: Output) -> "list[object]":
-    import numpy as np
-
-    images = read_data(name, data_root, output).test.images
-    places = np.linspace(0, len(images) - 1, min(2000, len(images))).astype(np.int64)
-    chosen = images[np.unique(places)]
-    shape = next(iter(key.triggers.values()))[0].value.shape
+    chosen = read_clean(name, key, data_root, output, _ORDINARY_LIMIT).inputs
+    shape = getattr(next(iter(key.triggers.values()))[0].value, "shape", ())  # a text has none
     if chosen.shape[1:] != shape:
         # A service would tell questions from ordinary inputs by their size.
         raise ValueError(f"--mix-with: inputs of {name} are {chosen.shape[1:]}, the triggers {shape}")

@@ -181,7 +181,7 @@ def verify(
                     warn(f"the last layer of {shown(owner_layer)} was put on the suspect")
                 judge_by_paper(marking_key, found, opened, verification_key, paper, output)
                 raise typer.Exit(1)
-            clean = None if data is None else read_clean(data, data_root, output)
+            clean = None if data is None else read_clean(data, marking_key, data_root, output)
             method, checked = _prepared(
                 found, reopen, suspect, marking_key, clean, statistic, label_map, stratum, output
             )

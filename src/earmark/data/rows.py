@@ -7,6 +7,7 @@ A column of numbers is ``integer`` if all of its values are, else ``number``; an
 its categories are numbered in the order of their names.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,24 @@ class Table:
     class_names: tuple[str, ...]
     values: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64]
+
+    def in_columns(self, columns: Sequence[Column]) -> npt.NDArray[np.float32]:
+        """Return the rows as a table with these columns has them: categories by their places there.
+
+        Raises:
+            ValueError: The columns have other names or types, or a category is none of theirs.
+        """
+        if [(own.name, own.type) for own in self.columns] != [(other.name, other.type) for other in columns]:
+            raise ValueError(f"the columns of {self.name} are not those of the key, by name and type")
+        values = self.values.copy()
+        for place, (own, other) in enumerate(zip(self.columns, columns, strict=True)):
+            if own.categories == other.categories:
+                continue
+            if unknown := set(own.categories) - set(other.categories):
+                raise ValueError(f"{self.name}: the key knows no {min(unknown)!r} in the column {own.name!r}")
+            numbers = [other.categories.index(name) for name in own.categories]
+            values[:, place] = np.array(numbers, np.float32)[values[:, place].astype(np.int64)]
+        return values
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -41,7 +41,7 @@ class RecordEntry:
         about: Of a run: how the suspect is asked, and by which version of Earmark.
         dropped_bytes: Of a run: what was left of a last line that was never finished.
         purpose: Of a request: ``question``, ``ordinary`` or ``metadata``.
-        input_digest: Of a request: of the picture, hexadecimal; or "".
+        input_digest: Of a request: of the input, hexadecimal; or "".
         request_digest: Of a request: of its body, hexadecimal.
         attempt: Of a request: how often this question was sent in this run.
         sent: Of what came back, or did not: the number of the request.

@@ -105,7 +105,7 @@ class ApiRecord:
 
         Args:
             purpose: ``question``, ``ordinary`` or ``metadata``.
-            input_digest: Of the picture, hexadecimal; or None.
+            input_digest: Of the input, hexadecimal; or None.
             request_digest: Of the body without credentials, hexadecimal.
             attempt: 1 for the first try.
 

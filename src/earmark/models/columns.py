@@ -56,6 +56,12 @@ class Column:
         """Whether it holds integers: numbers of categories too."""
         return self.type != NUMBER
 
+    def shown(self, number: float) -> str | int | float:
+        """Return what a row holds in this column as people write it: a category by its name."""
+        if self.type == CATEGORY:
+            return self.categories[int(number)]
+        return int(number) if self.is_whole else float(number)
+
     def to_json(self) -> dict[str, Json]:
         """Return the column as the transcript states it."""
         if self.type == CATEGORY:

@@ -18,7 +18,9 @@ from PIL import Image
 from earmark.commitment.canonical import Json
 from earmark.commitment.reading import Fields
 from earmark.errors import FormatError
+from earmark.models.columns import Column
 
+ROWS, RECORDINGS, TEXTS = "rows", "recordings", "texts"
 _SIDE_LIMIT = 4096
 _FILTERS = {"nearest": 0, "bilinear": 2, "bicubic": 3, "lanczos": 1}  # PIL's numbers
 
@@ -140,10 +142,18 @@ class AsTheyAre:
     There is nothing to tune, so nothing is paid for.
 
     Attributes:
-        inputs: ``"numbers"`` or ``"texts"``; which suspects can be asked depends on it.
+        inputs: ``"rows"``, ``"recordings"`` or ``"texts"``; which suspects can be asked depends on it.
+        columns: Of rows, for services that are sent their names; empty if not known.
+        rate: Samples a second of recordings, for services that are sent files; 0 if not known.
     """
 
-    inputs: str = "numbers"
+    inputs: str = ROWS
+    columns: tuple[Column, ...] = ()
+    rate: int = 0
+
+    def __post_init__(self) -> None:
+        if self.inputs not in (ROWS, RECORDINGS, TEXTS):
+            raise ValueError(f"inputs are {ROWS}, {RECORDINGS} or {TEXTS}, not {self.inputs!r}")
 
     def __call__(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return what the model reads.

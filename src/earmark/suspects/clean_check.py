@@ -1,6 +1,7 @@
 """How well a suspect answers clean inputs: where a wrong preprocessing shows before any trigger is asked."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ from earmark.suspects.protocol import Suspect
 
 def clean_accuracy(
     suspect: Suspect,
-    images: npt.NDArray[np.uint8],
+    inputs: npt.NDArray[Any],
     labels: npt.NDArray[np.int64],
     class_names: Sequence[str],
 ) -> float:
@@ -18,8 +19,8 @@ def clean_accuracy(
 
     Args:
         suspect: The suspect.
-        images: uint8 ``(images, height, width, channels)``.
-        labels: int64 ``(images,)``.
+        inputs: ``(inputs, …)``, as the suspect is asked.
+        labels: int64 ``(inputs,)``.
         class_names: The data's classes; compared by name where the suspect names the same ones.
 
     Returns:
@@ -28,7 +29,7 @@ def clean_accuracy(
     names = suspect.class_names
     by_name = names is not None and set(names) == set(class_names)
     places = [list(class_names).index(name) for name in names or ()] if by_name else None
-    answers = suspect.answer(list(images))
+    answers = suspect.answer(list(inputs))
     given = [
         places[answer] if places is not None and isinstance(answer, int) else answer for answer in answers
     ]

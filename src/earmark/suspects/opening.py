@@ -22,7 +22,14 @@ from typing import Any, cast
 
 from earmark.errors import FormatError
 from earmark.files import shown
-from earmark.models.preprocessing import AsTheyAre, InputPreparation, Preprocessing
+from earmark.models.preprocessing import (
+    RECORDINGS,
+    ROWS,
+    TEXTS,
+    AsTheyAre,
+    InputPreparation,
+    Preprocessing,
+)
 from earmark.suspects.http.terms import Terms
 from earmark.suspects.protocol import Suspect
 
@@ -61,9 +68,10 @@ _TAKES_OTHERS = {
     **{kind: {"preprocessing", "fallback", "terms"} for kind in (*_ADDRESSES, *MAPPINGS)},
 }
 # Who reads inputs that are no pictures.
+_NUMBER_READERS = (".skops", ".ubj", _XGBOOST_PREFIX, ".txt", ".keras", ".onnx")
 _READS = {
-    "numbers": (".skops", ".ubj", _XGBOOST_PREFIX, ".txt", ".keras", ".onnx", _CODE_INFIX),
-    "texts": (_FOLDER_PREFIX, _CODE_INFIX),
+    **dict.fromkeys((ROWS, RECORDINGS), (*_NUMBER_READERS, _CODE_INFIX, *_ADDRESSES, *MAPPINGS)),
+    TEXTS: (_FOLDER_PREFIX, _CODE_INFIX, *_ADDRESSES, *MAPPINGS),
 }
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 

@@ -1,8 +1,6 @@
 """The kind "audio": a mono recording of fixed length, 16-bit samples."""
 
-import io
 import re
-import wave
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +12,7 @@ from earmark.commitment import frame
 from earmark.commitment.canonical import Json
 from earmark.commitment.reading import Fields
 from earmark.errors import FormatError
+from earmark.models.sounds import wave_file
 from earmark.triggers.trigger import Exhibit, Geometry
 
 _LABEL = "earmark/trigger/audio/v1"
@@ -120,13 +119,8 @@ class AudioKind:
 
     def show(self, canonical_bytes: bytes, geometry: Geometry | None = None) -> Exhibit:  # noqa: ARG002 - samples say all
         """Return the recording as a WAVE file."""
-        found, written = self.value(canonical_bytes), io.BytesIO()
-        with wave.open(written, "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(found.rate)
-            file.writeframes(found.astype("<i2").tobytes())
-        return Exhibit("audio/wav", written.getvalue(), ".wav")
+        found = self.value(canonical_bytes)
+        return Exhibit("audio/wav", wave_file(found, found.rate), ".wav")
 
     def nearest(self, canonical_bytes: Sequence[bytes]) -> tuple[int, int, float]:
         """Return the nearest pair by the loudness of their difference, as a share of both together."""

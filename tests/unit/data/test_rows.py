@@ -82,3 +82,21 @@ def test_other_names_are_refused(name):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(FormatError, match=r"gone\.csv"):
         load_table(f"table:{tmp_path / 'gone.csv'}#kind")
+
+
+def test_rows_are_put_into_the_columns_of_a_key_and_others_are_refused(tmp_path):
+    own = table(tmp_path, "age,colour,kind\n3,red,cat\n12,green,dog\n")
+    colours = Column("colour", "category", categories=("blue", "red", "green"))
+    ages = Column("age", "integer", "0.0", "9.0")
+    assert own.in_columns((ages, colours)).tolist() == [[3, 1], [12, 2]]
+    assert own.values.tolist() == [[3, 1], [12, 0]], "the table's own are left as they are"
+    with pytest.raises(ValueError, match="knows no 'green' in the column 'colour'"):
+        own.in_columns((ages, Column("colour", "category", categories=("red",))))
+    for others in (
+        (colours, ages),
+        (ages,),
+        (Column("age", "number", "0.0", "9.0"), colours),
+        (Column("years", "integer", "0.0", "9.0"), colours),
+    ):
+        with pytest.raises(ValueError, match="not those of the key"):
+            own.in_columns(others)

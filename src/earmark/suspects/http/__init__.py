@@ -5,6 +5,7 @@
 ``transport``       one request, one response: bounded in time and size, no redirects
 ``asking``          tries, pauses and the record of each
 ``pictures``        what a picture becomes on the wire
+``inputs``          ... and every other kind of input
 ``paths``           where in a response the answer stands
 ``reading``         from a response to an answer, or why there is none
 ``mapping``         a service that a person described (docs/formats/api-mapping-v1.md)

@@ -1,8 +1,8 @@
 """Tries, pauses, the budget, and the record of each.
 
 A question is sent again only while nothing came back: a network failure, or a service that says it is busy
-(429, 502, 503, 504) and not what it thinks of the picture. The first real response is final, however
-strange, an error of the service's own (500) among them: a model that fails on a picture says so. So a service
+(429, 502, 503, 504) and not what it thinks of the input. The first real response is final, however
+strange, an error of the service's own (500) among them: a model that fails on an input says so. So a service
 wins nothing by stalling: it sees the same question again, and answers or loses it. And whoever sits on the
 line and drops answers that displease him gets a bounded number of tries, every one of which stands in the
 record and is counted in the remarks.
@@ -101,7 +101,7 @@ class Asker:
         Args:
             request: What is sent, credentials included.
             purpose: ``question``, ``ordinary`` or ``metadata``.
-            input_digest: Of the picture, hexadecimal; or None.
+            input_digest: Of the input, hexadecimal; or None.
 
         Returns:
             The first response; the last sign of a busy service or the last silence if none came.

@@ -1,39 +1,56 @@
-"""Services in the style of Hugging Face inference: the bytes of a picture in, labels with scores out."""
+"""Services in the style of Hugging Face inference: a picture, sound or text in, labels with scores out."""
 
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from earmark.commitment.canonical import Json
 from earmark.errors import FormatError
+from earmark.models.preprocessing import InputPreparation
 from earmark.suspects.http.credentials import Credentials
-from earmark.suspects.http.pictures import MEDIA_TYPES, PNG, picture_file
+from earmark.suspects.http.inputs import FILES, PICTURE, PLAIN, RECORDING, TEXT, WAV, file_of, kind_for
+from earmark.suspects.http.pictures import PNG
 from earmark.suspects.http.reading import Document, Read, Unusable, document, from_pairs
+from earmark.suspects.http.service import json_body
 from earmark.suspects.http.transport import Request, Response, Silence, canonical_address
 from earmark.suspects.protocol import Miss
 
+_SENT = {PICTURE: PNG, TEXT: PLAIN, RECORDING: WAV}
+
 
 class HuggingFaceService:
-    """A service of the task image-classification; see ``Service``.
+    """A service of the task image-, audio- or text-classification; see ``Service``.
 
     Args:
         url: Its address.
         headers: With placeholders for credentials.
         credentials: For them.
         key_names: Classes of the key: such a service names the likeliest classes only.
+        fallback: How inputs are read that are no pictures; else whatever it is.
 
     Raises:
         FormatError: There is no key whose classes they could be.
+        ValueError: Such services are not asked with rows of tables.
     """
 
     gives_probabilities = True
     form_count = 1
 
     def __init__(
-        self, url: str, headers: dict[str, str], credentials: Credentials, key_names: tuple[str, ...]
+        self,
+        url: str,
+        headers: dict[str, str],
+        credentials: Credentials,
+        key_names: tuple[str, ...],
+        fallback: InputPreparation | None = None,
     ) -> None:
+        self._kind, self._fallback = kind_for(fallback), fallback
+        if self._kind not in _SENT:
+            raise ValueError(
+                f"services named by their address are not sent a {self._kind}, but for "
+                "https://HOST/…/v2/models/NAME; describe this one in a mapping"
+            )
         if not key_names:
             raise FormatError("this service does not list its classes; say class_names in its terms")
         self._url, self._headers, self._credentials = url, headers, credentials
@@ -42,14 +59,18 @@ class HuggingFaceService:
         self.identity = f"api:{address} as hugging-face"
         self.class_names: tuple[str, ...] | None = key_names
         self.class_count = len(key_names)
-        self.preprocessing = "the service's own; it is sent png"
+        self.preprocessing = f"the service's own; it is sent {_SENT[self._kind]}"
         self.about: Mapping[str, Json] = {"protocol": "hugging-face", "address": address, "mapping": None}
 
-    def request(self, pixels: npt.NDArray[np.uint8]) -> Request:
+    def request(self, value: npt.NDArray[Any]) -> Request:
         """See ``Service``."""
         filled = [(name, self._credentials.fill(text)) for name, text in self._headers.items()]
-        headers = (("Content-Type", MEDIA_TYPES[PNG]), *filled)
-        return Request("POST", self._url, headers, picture_file(pixels, PNG))
+        form = _SENT[self._kind]
+        if form in FILES:
+            kind, body = FILES[form], file_of(value, form, self._fallback)
+        else:
+            kind, body = "application/json", json_body({"inputs": str(value)})
+        return Request("POST", self._url, (("Content-Type", kind), *filled), body)
 
     def read(self, outcome: Response | Silence) -> Read:
         """See ``Service``."""

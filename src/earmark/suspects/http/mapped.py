@@ -5,22 +5,25 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from earmark.commitment.canonical import Json
 from earmark.errors import FormatError
-from earmark.models.preprocessing import Preprocessing
+from earmark.models.preprocessing import AsTheyAre, InputPreparation, Preprocessing
 from earmark.suspects.http.credentials import Credentials
-from earmark.suspects.http.mapping import PICTURE, ApiMapping
-from earmark.suspects.http.pictures import (
-    FORM_COUNT,
-    MEDIA_TYPES,
-    NUMBERS,
-    PREPROCESSED,
-    numbers,
-    picture_file,
+from earmark.suspects.http.inputs import (
+    FILES,
+    FORM_COUNTS,
+    NAMED,
+    PICTURE,
+    ROW,
+    TEXT,
+    file_of,
+    kind_for,
+    row_of,
 )
+from earmark.suspects.http.mapping import ApiMapping
+from earmark.suspects.http.pictures import NUMBERS, PREPROCESSED, numbers
 from earmark.suspects.http.reading import (
     Document,
     Read,
@@ -44,10 +47,11 @@ class MappedService:
         credentials: For its placeholders.
         key_names: Classes of the key, for services that answer with names and list none.
         picked: Preprocessing of numbers that the checker picked, or None.
-        fallback: The transcript's, or None.
+        fallback: The transcript's, or how inputs are read that are no pictures; or None.
 
     Raises:
-        FormatError: Nothing says what the classes are, or how numbers are made.
+        FormatError: Nothing says what the classes or the columns are, or how numbers are made.
+        ValueError: The mapping is for another kind of input.
     """
 
     def __init__(
@@ -56,7 +60,7 @@ class MappedService:
         credentials: Credentials,
         key_names: tuple[str, ...],
         picked: Preprocessing | None,
-        fallback: Preprocessing | None,
+        fallback: InputPreparation | None,
     ) -> None:
         self._mapping, self._credentials = mapping, credentials
         address = canonical_address(mapping.url)
@@ -69,21 +73,30 @@ class MappedService:
         self.class_names: tuple[str, ...] | None = self._classes or None
         self.class_count = answer.class_count or len(self._classes)
         self.gives_probabilities = bool(self._classes)
-        self.form_count = FORM_COUNT
-        self._preprocessing = None
-        self.preprocessing = f"the service's own; it is sent {form.picture}"
-        if form.picture == NUMBERS and form.values == PREPROCESSED:
-            self._preprocessing, source = choose_preprocessing(None, picked, fallback)
-            self.preprocessing = f"{source}: {self._preprocessing}"
-        elif picked is not None:
-            raise ValueError("this mapping takes no preprocessing: its service is sent pictures as they are")
-        elif form.picture == NUMBERS:
-            self.preprocessing += f" {form.values} {form.layout}"
+        self.form_count = FORM_COUNTS[form.kind]
+        self._prepare(picked, fallback)
         self.about: Mapping[str, Json] = {
             "protocol": "mapping",
             "address": address,
             "mapping": mapping.source,
         }
+
+    def _prepare(self, picked: Preprocessing | None, fallback: InputPreparation | None) -> None:
+        form, wanted = self._mapping.request, kind_for(fallback)
+        if form.kind != wanted:
+            raise ValueError(f"this mapping sends a {form.kind}, and the key's inputs are each a {wanted}")
+        self._fallback = fallback
+        self._preprocessing = None
+        self.preprocessing = f"the service's own; it is sent {form.kind} as {form.form}"
+        if form.values == PREPROCESSED and not isinstance(fallback, AsTheyAre):
+            self._preprocessing, source = choose_preprocessing(None, picked, fallback)
+            self.preprocessing = f"{source}: {self._preprocessing}"
+        elif picked is not None:
+            raise ValueError("this mapping takes no preprocessing: its service is sent inputs as they are")
+        elif (form.kind, form.form) == (PICTURE, NUMBERS):
+            self.preprocessing += f" {form.values} {form.layout}"
+        elif form.form == NAMED and not getattr(fallback, "columns", ()):
+            raise FormatError("the mapping sends columns by name, and nothing says what they are called")
 
     def fill_credentials(self) -> None:
         """Raise SuspectError if a credential is not in the environment, before anything is sent."""
@@ -92,18 +105,18 @@ class MappedService:
             self._credentials.fill(text)
         self._filled(form.template, "")
 
-    def request(self, pixels: npt.NDArray[np.uint8]) -> Request:
+    def request(self, value: npt.NDArray[Any]) -> Request:
         """See ``Service``."""
         mapping, form, fill = self._mapping, self._mapping.request, self._credentials.fill
         kind = "application/json"
         if form.body == "json":
-            body = json_body(self._filled(form.template, self._picture(pixels)))
+            body = json_body(self._filled(form.template, self._in_json(value)))
         else:
-            body = picture_file(pixels, form.picture)
-            kind = MEDIA_TYPES[form.picture]
+            body = file_of(value, form.form, self._fallback)
+            kind = FILES[form.form]
             if form.body == "multipart":
                 texts = {name: fill(text) for name, text in form.fields.items()}
-                body, kind = _multipart(form.file, f"picture.{form.picture}", kind, body, texts)
+                body, kind = _multipart(form.file, f"{form.kind}.{form.form}", kind, body, texts)
         headers = [("Content-Type", kind), *((name, fill(text)) for name, text in mapping.headers.items())]
         return Request(mapping.method, fill(mapping.url), tuple(headers), body)
 
@@ -123,25 +136,32 @@ class MappedService:
             return from_pairs(list(values["scores"].items()), self._classes)
         return from_scores(values["scores"], self.class_count)
 
-    def _picture(self, pixels: npt.NDArray[np.uint8]) -> Any:
-        form = self._mapping.request
-        if form.picture != NUMBERS:
-            return base64.b64encode(picture_file(pixels, form.picture)).decode()
-        found = numbers(pixels, form.values, form.layout, self._preprocessing)
+    def _in_json(self, value: npt.NDArray[Any]) -> Any:
+        form, fallback = self._mapping.request, self._fallback
+        if form.form in FILES:
+            return base64.b64encode(file_of(value, form.form, fallback)).decode()
+        if form.kind == TEXT:
+            return str(value)
+        if form.kind == ROW:
+            return row_of(value, form.form, getattr(fallback, "columns", ()))
+        if isinstance(fallback, AsTheyAre):
+            return fallback(value[None])[0].tolist()
+        found = numbers(value, form.values, form.layout, self._preprocessing)
         return (found.ravel() if form.flat else found).tolist()
 
-    def _filled(self, value: Any, picture: Any) -> Any:
-        if isinstance(value, dict):
-            return {name: self._filled(item, picture) for name, item in value.items()}
-        if isinstance(value, list):
-            return [self._filled(item, picture) for item in value]
-        if not isinstance(value, str):
+    def _filled(self, template: Any, value: Any) -> Any:
+        if isinstance(template, dict):
+            return {name: self._filled(item, value) for name, item in template.items()}
+        if isinstance(template, list):
+            return [self._filled(item, value) for item in template]
+        if not isinstance(template, str):
+            return template
+        place = self._mapping.request.placeholder
+        if template == place:
             return value
-        if value == PICTURE:
-            return picture
-        # Credentials first: what a picture's bytes say is never looked for in the environment.
-        filled = self._credentials.fill(value)
-        return filled.replace(PICTURE, picture) if PICTURE in value else filled
+        # Credentials first: what an input says is never looked for in the environment.
+        filled = self._credentials.fill(template)
+        return filled.replace(place, value) if place in template else filled
 
 
 def _multipart(name: str, file_name: str, kind: str, data: bytes, texts: dict[str, str]) -> tuple[bytes, str]:

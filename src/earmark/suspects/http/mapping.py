@@ -16,12 +16,12 @@ from earmark.errors import FormatError
 from earmark.files import read_bounded
 from earmark.suspects.frames import CLASS_LIMIT
 from earmark.suspects.http.credentials import PLACEHOLDER, check_not_literal
+from earmark.suspects.http.inputs import FILES, FORMS, PICTURE
 from earmark.suspects.http.paths import PATH_LIMIT, Path
-from earmark.suspects.http.pictures import BYTES_VALUES, JPEG, NUMBERS, PNG, PREPROCESSED, UNIT_VALUES
+from earmark.suspects.http.pictures import BYTES_VALUES, NUMBERS, PREPROCESSED, UNIT_VALUES
 
 FORMAT = "earmark/api-mapping/v1"
 SIZE_LIMIT_BYTES = 64 << 10
-PICTURE = "{{picture}}"
 _URL_LIMIT = 800  # it is part of the identity, of which the journal keeps 1,000 characters
 _TEXT_LIMIT = 4096
 _HEADER_LIMIT = 32
@@ -34,20 +34,22 @@ _BODIES = ("json", "bytes", "multipart")
 
 @dataclass(frozen=True, slots=True)
 class RequestForm:
-    """How a picture is put into a request.
+    """How an input is put into a request.
 
     Attributes:
-        picture: ``png``, ``jpeg`` or ``numbers``.
+        kind: ``picture``, ``text``, ``row`` or ``recording``.
+        form: One of ``earmark.suspects.http.inputs.FORMS``.
         body: ``json``, ``bytes`` or ``multipart``.
         template: The JSON body with its placeholder; None for others.
-        file: The name of the form's field with the picture.
+        file: The name of the form's field with the file.
         fields: The form's other fields.
-        values: Of numbers: ``0-255``, ``0-1`` or ``preprocessed``.
-        layout: Of numbers: ``NHWC`` or ``NCHW``.
-        flat: Of numbers: one flat list.
+        values: Of a picture's numbers: ``0-255``, ``0-1`` or ``preprocessed``.
+        layout: Of a picture's numbers: ``NHWC`` or ``NCHW``.
+        flat: Of a picture's numbers: one flat list.
     """
 
-    picture: str
+    kind: str
+    form: str
     body: str
     template: Any = None
     file: str = ""
@@ -55,6 +57,11 @@ class RequestForm:
     values: str = BYTES_VALUES
     layout: str = "NHWC"
     flat: bool = False
+
+    @property
+    def placeholder(self) -> str:
+        """What stands in the template for the input."""
+        return f"{{{{{self.kind}}}}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +87,7 @@ class ApiMapping:
         url: With placeholders for credentials in its query.
         method: ``POST`` or ``PUT``.
         headers: Names to texts with placeholders.
-        request: How a picture is put.
+        request: How an input is put.
         answer: Where the answer stands.
         source: The whole mapping without decimal numbers; it holds no credentials.
     """
@@ -192,28 +199,35 @@ def _headers(fields: Fields) -> dict[str, str]:
 
 
 def _request(fields: Fields) -> RequestForm:
-    picture = fields.choice("picture", (PNG, JPEG, NUMBERS)) or PNG
+    kinds = [kind for kind in FORMS if kind in fields.values]
+    if len(kinds) != 1:
+        raise FormatError(f"mapping: request has exactly one of {', '.join(FORMS)}")
+    kind = kinds[0]
+    form = fields.choice(kind, FORMS[kind]) or ""
     found = [name for name in _BODIES if name in fields.values]
     if len(found) != 1:
         raise FormatError(f"mapping: request has exactly one of {', '.join(_BODIES)}")
     body, template, file, texts = found[0], None, "", {}
     if body == "json":
         template = fields.take("json")
-        _check_template(template, picture)
-    elif picture == NUMBERS:
-        raise FormatError("mapping: numbers go into json")
+    elif form not in FILES:
+        raise FormatError(f"mapping: {form} goes into json")
     elif body == "bytes":
         if fields.take("bytes") is not True:
             raise FormatError("mapping: bytes is true or absent")
     else:
-        form = fields.object("multipart")
-        file = form.text("file", 100)
-        rest = form.object("fields") if "fields" in form.values else Fields({}, "fields")
+        parts = fields.object("multipart")
+        file = parts.text("file", 100)
+        rest = parts.object("fields") if "fields" in parts.values else Fields({}, "fields")
         texts = {name: rest.text(name, _TEXT_LIMIT) for name in rest.values}
-        form.finish()
-    values, layout, flat = _numbers(fields) if picture == NUMBERS else (BYTES_VALUES, "NHWC", False)
+        parts.finish()
+    has_numbers = (kind, form) == (PICTURE, NUMBERS)
+    values, layout, flat = _numbers(fields) if has_numbers else (BYTES_VALUES, "NHWC", False)
     fields.finish()
-    return RequestForm(picture, body, template, file, texts, values, layout, flat)
+    request = RequestForm(kind, form, body, template, file, texts, values, layout, flat)
+    if body == "json":
+        _check_template(request)
+    return request
 
 
 def _numbers(fields: Fields) -> tuple[str, str, bool]:
@@ -225,12 +239,13 @@ def _numbers(fields: Fields) -> tuple[str, str, bool]:
     return values, layout, flat
 
 
-def _check_template(template: Any, picture: str) -> None:
-    holding = [text for text in _texts(template) if PICTURE in text]
-    if len(holding) != 1 or holding[0].count(PICTURE) != 1:
-        raise FormatError(f"mapping: json holds {PICTURE} exactly once")
-    if picture == NUMBERS and holding[0] != PICTURE:
-        raise FormatError(f"mapping: numbers stand for the text {PICTURE} alone")
+def _check_template(request: RequestForm) -> None:
+    place = request.placeholder
+    holding = [text for text in _texts(request.template) if place in text]
+    if len(holding) != 1 or holding[0].count(place) != 1:
+        raise FormatError(f"mapping: json holds {place} exactly once")
+    if request.form not in FILES and holding[0] != place:
+        raise FormatError(f"mapping: {request.form} stands for the text {place} alone")
 
 
 def _texts(value: Any) -> list[str]:

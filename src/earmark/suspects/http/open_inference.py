@@ -12,15 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
 from earmark.commitment.canonical import Json
 from earmark.commitment.reading import Fields
 from earmark.errors import FormatError
-from earmark.models.preprocessing import Preprocessing
+from earmark.models.preprocessing import InputPreparation, Preprocessing
 from earmark.suspects.frames import CLASS_LIMIT
 from earmark.suspects.http.credentials import Credentials
+from earmark.suspects.http.inputs import PICTURE, TEXT, kind_for
 from earmark.suspects.http.reading import (
     Document,
     Read,
@@ -33,7 +33,7 @@ from earmark.suspects.http.reading import (
 from earmark.suspects.http.service import json_body
 from earmark.suspects.http.transport import Request, Response, Silence, canonical_address
 from earmark.suspects.protocol import Miss
-from earmark.suspects.release import choose_preprocessing
+from earmark.suspects.release import choose_preparation
 
 _PATH = re.compile(r"(.*/v2/models/[^/?#]+(?:/versions/[^/?#]+)?)(?:/infer)?/?")
 _FLOATS = ("FP16", "FP32", "FP64", "BF16")
@@ -88,11 +88,11 @@ class OpenInferenceService:
         credentials: For them.
         key_names: Classes of the key, for answers that are names.
         picked: Preprocessing that the checker picked, or None.
-        fallback: The transcript's, or None.
+        fallback: The transcript's, or how inputs are read that are no pictures; or None.
 
     Raises:
-        FormatError: The description is malformed or of no image classifier, or nothing says how pictures
-            become its numbers.
+        FormatError: The description is malformed or of no classifier of such inputs, or nothing says how
+            pictures become its numbers.
     """
 
     gives_probabilities = False
@@ -107,7 +107,7 @@ class OpenInferenceService:
         key_names: tuple[str, ...],
         *,
         picked: Preprocessing | None,
-        fallback: Preprocessing | None,
+        fallback: InputPreparation | None,
     ) -> None:
         self._address, self._headers, self._credentials = address, headers, credentials
         known = describe_model(address)
@@ -119,16 +119,21 @@ class OpenInferenceService:
                 "mapping"
             )
         self._input = inputs[0]
-        self._preprocessing = None
-        if self._input.datatype == "UINT8":
+        self._preparation: InputPreparation | None = None
+        self._kind = kind_for(fallback)
+        if self._kind == TEXT:
+            if self._input.datatype != "BYTES":
+                raise FormatError(f"{self.name} reads no texts, but {self._input.datatype[:20]!r}")
+            self.preprocessing = "the service's own; it is sent texts"
+        elif self._input.datatype == "UINT8" and self._kind == PICTURE:
             if picked is not None:
                 raise ValueError("this service reads bytes: it takes no preprocessing")
             self.preprocessing = "the service's own; it is sent pixels 0-255"
         elif self._input.datatype in _FLOATS:
-            self._preprocessing, source = choose_preprocessing(None, picked, fallback)
-            self.preprocessing = f"{source}: {self._preprocessing}"
+            self._preparation, source = choose_preparation(None, picked, fallback)
+            self.preprocessing = f"{source}: {self._preparation}"
         else:
-            raise FormatError(f"{self.name} reads no pictures, but {self._input.datatype[:20]!r}")
+            raise FormatError(f"{self.name} reads no {self._kind}, but {self._input.datatype[:20]!r}")
         self._output = self._chosen_output()
         is_named = self._output.datatype == "BYTES"
         self.class_names: tuple[str, ...] | None = tuple(key_names) if is_named else None
@@ -137,14 +142,18 @@ class OpenInferenceService:
         if not 2 <= self.class_count <= CLASS_LIMIT:
             raise FormatError(f"{self.name} does not say how many classes it has; describe it in a mapping")
 
-    def request(self, pixels: npt.NDArray[np.uint8]) -> Request:
+    def request(self, value: npt.NDArray[Any]) -> Request:
         """See ``Service``."""
-        value = self._numbers(pixels)
+        if self._kind == TEXT:
+            shape, data = [1] * max(1, len(self._input.shape)), [str(value)]
+        else:
+            numbers = self._numbers(value)
+            shape, data = [1, *numbers.shape], numbers.ravel().tolist()
         described = {
             "name": self._input.name,
-            "shape": [1, *value.shape],
+            "shape": shape,
             "datatype": self._input.datatype,
-            "data": value.ravel().tolist(),
+            "data": data,
         }
         body = json_body({"inputs": [described], "outputs": [{"name": self._output.name}]})
         filled = [(name, self._credentials.fill(text)) for name, text in self._headers.items()]
@@ -176,7 +185,7 @@ class OpenInferenceService:
         if self._output.datatype in _FLOATS:
             return from_scores(data, self.class_count)
         if len(data) != 1:
-            return Unusable(Miss.ERROR, "it does not give one class for one picture")
+            return Unusable(Miss.ERROR, "it does not give one class for one input")
         if self._output.datatype in _WHOLE:
             return from_number(data[0], self.class_count)
         return from_label(data[0], self.class_names or ())
@@ -189,10 +198,10 @@ class OpenInferenceService:
                     return output
         raise FormatError(f"{self.name} does not say what it answers with; describe it in a mapping")
 
-    def _numbers(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[Any]:
+    def _numbers(self, pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
         shape = self._input.shape[1:]
-        if self._preprocessing is not None:
-            value: npt.NDArray[Any] = self._preprocessing(pixels[None])[0]
+        if self._preparation is not None:
+            value: npt.NDArray[Any] = self._preparation(pixels[None])[0]
         else:
             is_planes = len(shape) == 3 and shape[0] == pixels.shape[2] != shape[2]
             value = pixels.transpose(2, 0, 1) if is_planes else pixels

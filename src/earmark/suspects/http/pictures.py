@@ -7,16 +7,11 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from earmark.commitment import digest
 from earmark.models.preprocessing import Preprocessing
 
 PNG, JPEG, NUMBERS = "png", "jpeg", "numbers"
 BYTES_VALUES, UNIT_VALUES, PREPROCESSED = "0-255", "0-1", "preprocessed"
-FORM_COUNT = 7
-"""Forms that a mapping can name: png, jpeg, two ranges of numbers in two layouts, and the transcript's."""
-MEDIA_TYPES = {PNG: "image/png", JPEG: "image/jpeg"}
 _JPEG_QUALITY = 95
-_INPUT_LABEL = "earmark/api-input/v1"
 
 
 def picture_file(pixels: npt.NDArray[np.uint8], form: str) -> bytes:
@@ -56,8 +51,3 @@ def numbers(
         return prepared
     arranged = pixels if layout == "NHWC" else pixels.transpose(2, 0, 1)
     return arranged if values == BYTES_VALUES else arranged.astype(np.float32) / np.float32(255)
-
-
-def input_digest(pixels: npt.NDArray[np.uint8]) -> str:
-    """Return the digest of a picture for the record, hexadecimal."""
-    return digest(_INPUT_LABEL, *pixels.shape, np.ascontiguousarray(pixels).tobytes()).hex()

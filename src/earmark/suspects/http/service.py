@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 
 from earmark.commitment.canonical import Json
@@ -20,9 +19,9 @@ class Service(Protocol):
         identity: What identifies it, without credentials.
         class_names: In the order of the answers, or None.
         class_count: How many.
-        preprocessing: What becomes of a picture, in words.
+        preprocessing: What becomes of an input, in words.
         gives_probabilities: Whether its scores are probabilities whatever they look like.
-        form_count: Forms of a picture that whoever described the service could choose from.
+        form_count: Forms of an input that whoever described the service could choose from.
         about: How it is asked, for the record; without credentials.
     """
 
@@ -35,8 +34,13 @@ class Service(Protocol):
     form_count: int
     about: Mapping[str, Json]
 
-    def request(self, pixels: npt.NDArray[np.uint8]) -> Request:
-        """Return the request that puts a picture, credentials included."""
+    def request(self, value: npt.NDArray[Any]) -> Request:
+        """Return the request that puts an input, credentials included.
+
+        Args:
+            value: A picture, uint8 ``(height, width, channels)``; a row, float32 ``(columns,)``; a recording,
+                int16 ``(samples,)``; or a text, an array of no dimension.
+        """
         ...
 
     def read(self, outcome: Response | Silence) -> Read:

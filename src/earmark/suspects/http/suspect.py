@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 
 from earmark.errors import SuspectError
-from earmark.models.preprocessing import Preprocessing
+from earmark.models.preprocessing import InputPreparation, Preprocessing
 from earmark.suspects.http.asking import Asker
 from earmark.suspects.http.credentials import Credentials
 from earmark.suspects.http.hugging_face import HuggingFaceService
+from earmark.suspects.http.inputs import input_digest
 from earmark.suspects.http.mapped import MappedService
 from earmark.suspects.http.mapping import load_mapping
 from earmark.suspects.http.mixing import OrdinaryInputs
 from earmark.suspects.http.open_inference import OpenInferenceService, describe_model, model_address
-from earmark.suspects.http.pictures import input_digest
 from earmark.suspects.http.reading import Document, Read, Unusable, document
 from earmark.suspects.http.service import Service
 from earmark.suspects.http.terms import METADATA, ORDINARY, QUESTION, Terms
@@ -132,11 +132,11 @@ class HttpSuspect(AnswersFromScores):
                 future.cancel()
             self._asker.sync()  # once for all: nobody has the last of them before
 
-    async def _one(self, pixels: Any, purpose: str) -> Read:
+    async def _one(self, value: Any, purpose: str) -> Read:
         async with self._places:
             # Here and not only before: many questions may be waiting when a service falls silent.
             self._check_reachable()
-            outcome = await self._asker.ask(self._service.request(pixels), purpose, input_digest(pixels))
+            outcome = await self._asker.ask(self._service.request(value), purpose, input_digest(value))
             read = self._service.read(outcome)
             if isinstance(read, Unusable):
                 self._unusable_count += 1
@@ -159,7 +159,7 @@ def open_url(
     url: str,
     *,
     preprocessing: Preprocessing | None = None,
-    fallback: Preprocessing | None = None,
+    fallback: InputPreparation | None = None,
     terms: Terms | None = None,
 ) -> HttpSuspect:
     """Return the service at an address.
@@ -170,7 +170,8 @@ def open_url(
     Args:
         url: Without credentials and query.
         preprocessing: Picked by the checker and paid for; or None.
-        fallback: The transcript's, for services that read numbers; or None.
+        fallback: The transcript's, for services that read numbers; or how inputs are read that are no
+            pictures; or None.
         terms: On which it is asked.
 
     Raises:
@@ -194,8 +195,8 @@ def open_url(
     try:
         if address is None:
             if preprocessing is not None:
-                raise ValueError("this service takes no preprocessing: it is sent pictures as they are")
-            service: Service = HuggingFaceService(url, headers, credentials, terms.class_names)
+                raise ValueError("this service takes no preprocessing: it is sent inputs as they are")
+            service: Service = HuggingFaceService(url, headers, credentials, terms.class_names, fallback)
             return _suspect(service, transport, terms, credentials)
         known = describe_model(address)
         asker = Asker(transport, terms, credentials, known.identity, known.about)
@@ -220,7 +221,7 @@ def open_mapping(
     path: Path,
     *,
     preprocessing: Preprocessing | None = None,
-    fallback: Preprocessing | None = None,
+    fallback: InputPreparation | None = None,
     terms: Terms | None = None,
 ) -> HttpSuspect:
     """Return the service that a mapping describes (docs/formats/api-mapping-v1.md).
@@ -228,7 +229,7 @@ def open_mapping(
     Args:
         path: The mapping, .toml or .json.
         preprocessing: As for ``open_url``, for mappings with preprocessed numbers.
-        fallback: The transcript's; or None.
+        fallback: The transcript's, or how inputs are read that are no pictures; or None.
         terms: On which it is asked.
 
     Raises:

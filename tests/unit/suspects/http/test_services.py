@@ -3,18 +3,22 @@
 import base64
 import io
 import json
+import wave
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from earmark.commitment import digest
 from earmark.errors import FormatError, SuspectError
-from earmark.models.preprocessing import Preprocessing
+from earmark.models.columns import Column
+from earmark.models.preprocessing import AsTheyAre, Preprocessing
 from earmark.suspects import Miss
 from earmark.suspects.http.asking import seconds_to_wait
 from earmark.suspects.http.credentials import Credentials
 from earmark.suspects.http.hugging_face import HuggingFaceService
+from earmark.suspects.http.inputs import input_digest
 from earmark.suspects.http.mapped import MappedService
 from earmark.suspects.http.mapping import read_mapping
 from earmark.suspects.http.mixing import OrdinaryInputs
@@ -101,6 +105,90 @@ def test_preprocessed_numbers_need_a_preprocessing_that_is_fixed_or_picked():
         mapped({"picture": "png", "bytes": True}, {"label": "l"}, picked=UNIT)
 
 
+COLUMNS = (
+    Column("age", "integer", "0.0", "120.0"),
+    Column("dose", "number", "0.0", "1.0"),
+    Column("shade", "category", categories=("dark", "light")),
+)
+ROW = np.array([30, 0.1, 1], np.float32)
+TEXTS, ROWS = AsTheyAre("texts"), AsTheyAre("rows", COLUMNS)
+SOUNDS, SOUND = AsTheyAre("recordings", rate=8000), np.array([0, 16384, -32768], np.int16)
+
+
+def test_a_text_goes_as_a_text_whatever_it_says():
+    service = mapped({"text": "plain", "json": {"q": ["{{text}}"]}}, {"label": "l"}, fallback=TEXTS)
+    for text in ('say "no", {{text}} ☃', "{{env:EARMARK_API_M}}", "\\u0000"):
+        assert json.loads(service.request(np.asarray(text)).body) == {"q": [text]}
+    assert service.form_count == 1
+
+
+def test_a_row_goes_as_a_list_or_by_the_names_of_its_columns():
+    for form, expected in (
+        ("list", [30, float(np.float32(0.1)), 1]),
+        ("named", {"age": 30, "dose": float(np.float32(0.1)), "shade": "light"}),
+    ):
+        service = mapped({"row": form, "json": {"rows": ["{{row}}"]}}, {"label": "l"}, fallback=ROWS)
+        body = service.request(ROW).body
+        assert json.loads(body) == {"rows": [expected]}
+        assert b"30.0" not in body, "an API may want whole numbers whole"
+        assert service.form_count == 2
+    with pytest.raises(FormatError, match="what they are called"):
+        mapped({"row": "named", "json": "{{row}}"}, {"label": "l"}, fallback=AsTheyAre("rows"))
+    plain = mapped({"row": "list", "json": "{{row}}"}, {"label": "l"}, fallback=AsTheyAre("rows"))
+    assert json.loads(plain.request(ROW).body) == ROW.astype(float).tolist()
+
+
+def test_a_recording_goes_as_a_file_or_as_numbers():
+    def samples(data):
+        with wave.open(io.BytesIO(data)) as file:
+            assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (8000, 1, 2)
+            return np.frombuffer(file.readframes(9), "<i2")
+
+    alone = mapped({"recording": "wav", "bytes": True}, {"label": "l"}, fallback=SOUNDS).request(SOUND)
+    assert dict(alone.headers)["Content-Type"] == "audio/wav"
+    assert np.array_equal(samples(alone.body), SOUND)
+    inside = mapped({"recording": "wav", "json": "{{recording}}"}, {"label": "l"}, fallback=SOUNDS)
+    assert np.array_equal(samples(base64.b64decode(json.loads(inside.request(SOUND).body))), SOUND)
+    form = {"file": "sound"}
+    parts = mapped({"recording": "wav", "multipart": form}, {"label": "l"}, fallback=SOUNDS).request(SOUND)
+    assert b'name="sound"; filename="recording.wav"\r\nContent-Type: audio/wav' in parts.body
+    numbers = mapped({"recording": "numbers", "json": "{{recording}}"}, {"label": "l"}, fallback=SOUNDS)
+    assert json.loads(numbers.request(SOUND).body) == [0, 0.5, -1]
+    nameless = mapped({"recording": "wav", "bytes": True}, {"label": "l"}, fallback=AsTheyAre("recordings"))
+    with pytest.raises(ValueError, match="samples a second"):
+        nameless.request(SOUND)
+
+
+@pytest.mark.parametrize("fallback", [None, UNIT, TEXTS, ROWS, SOUNDS])
+@pytest.mark.parametrize("kind", ["picture", "text", "row", "recording"])
+def test_a_mapping_is_for_one_kind_of_input(kind, fallback):
+    form = {"picture": "png", "text": "plain", "row": "named", "recording": "numbers"}[kind]
+    inputs = getattr(fallback, "inputs", "pictures")
+    request = {kind: form, "json": f"{{{{{kind}}}}}"}
+    if inputs == f"{kind}s":
+        mapped(request, {"label": "l"}, fallback=fallback)
+    else:
+        with pytest.raises(
+            ValueError, match=f"sends a {kind}, and the key's inputs are each a {inputs[:-1]}"
+        ):
+            mapped(request, {"label": "l"}, fallback=fallback)
+
+
+def test_inputs_that_are_no_pictures_take_no_preprocessing():
+    with pytest.raises(ValueError, match="takes no preprocessing"):
+        mapped({"row": "list", "json": "{{row}}"}, {"label": "l"}, picked=UNIT, fallback=ROWS)
+
+
+def test_what_was_put_is_told_apart_in_the_record():
+    values = [np.asarray("a"), np.asarray("b"), ROW, SOUND, PIXELS, ROW.astype(np.float32)[:2]]
+    assert len({input_digest(value) for value in values}) == len(values)
+    pixels = digest("earmark/api-input/v1", 2, 3, 1, PIXELS.tobytes())
+    assert input_digest(PIXELS) == pixels.hex(), "as docs/formats/api-record-v1.md says"
+    assert input_digest(np.asarray("ä")) == digest("earmark/api-input/v1", "ä").hex()
+    assert input_digest(ROW) == digest("earmark/api-input/v1", 3, ROW.astype(">f4").tobytes()).hex()
+    assert input_digest(SOUND) == digest("earmark/api-input/v1", 3, SOUND.astype(">i2").tobytes()).hex()
+
+
 ANSWERS = [
     ({"label": "a[0].l"}, {"a": [{"l": "cat"}]}, 2),
     ({"label": "a[0].l"}, {"a": []}, Miss.REFUSED),
@@ -165,13 +253,28 @@ def test_an_unknown_class_on_top_is_never_replaced_by_a_known_one():
     assert service.read(said([rows])) is Miss.TIE
 
 
-def open_inference(inputs=None, outputs=None, picked=UNIT, key_names=CLASSES):
+def test_other_inputs_go_to_hugging_face_as_its_tasks_take_them():
+    service = HuggingFaceService("https://a/b", {}, NOTHING, CLASSES, TEXTS)
+    request = service.request(np.asarray("ä {{text}}"))
+    assert json.loads(request.body) == {"inputs": "ä {{text}}"}
+    assert dict(request.headers)["Content-Type"] == "application/json"
+    assert service.read(said([[{"label": "bee", "score": 0.9}]])).argmax() == 1
+    request = HuggingFaceService("https://a/b", {}, NOTHING, CLASSES, SOUNDS).request(SOUND)
+    assert dict(request.headers)["Content-Type"] == "audio/wav"
+    assert request.body.startswith(b"RIFF")
+    with pytest.raises(ValueError, match="are not sent a row"):
+        HuggingFaceService("https://a/b", {}, NOTHING, CLASSES, ROWS)
+
+
+def open_inference(inputs=None, outputs=None, picked=UNIT, key_names=CLASSES, fallback=None):
     metadata = {
         "inputs": inputs or [{"name": "x", "datatype": "FP32", "shape": [-1, 1, 2, 3]}],
         "outputs": outputs or [{"name": "y", "datatype": "FP32", "shape": [-1, 3]}],
     }
     address = "https://h/v2/models/m"
-    return OpenInferenceService(address, metadata, {}, credentials(), key_names, picked=picked, fallback=None)
+    return OpenInferenceService(
+        address, metadata, {}, credentials(), key_names, picked=picked, fallback=fallback
+    )
 
 
 def test_a_model_of_the_open_inference_protocol_is_asked_by_its_own_description():
@@ -182,6 +285,25 @@ def test_a_model_of_the_open_inference_protocol_is_asked_by_its_own_description(
     assert np.allclose(given["data"], UNIT(PIXELS[None]).ravel())
     flat = open_inference(inputs=[{"name": "x", "datatype": "FP64", "shape": [-1, 6]}]).request(PIXELS)
     assert json.loads(flat.body)["inputs"][0]["shape"] == [1, 6]
+
+
+@pytest.mark.parametrize(
+    ("fallback", "value", "datatype", "shape", "data"),
+    [
+        (TEXTS, np.asarray("ä"), "BYTES", [-1], ["ä"]),
+        (TEXTS, np.asarray("ä"), "BYTES", [-1, 1], ["ä"]),
+        (ROWS, ROW, "FP64", [-1, 3], ROW.astype(float).tolist()),
+        (SOUNDS, SOUND, "FP32", [-1, 3], [0, 0.5, -1]),
+    ],
+)
+def test_other_inputs_go_by_the_open_inference_protocol(fallback, value, datatype, shape, data):
+    described = [{"name": "x", "datatype": datatype, "shape": shape}]
+    service = open_inference(inputs=described, picked=None, fallback=fallback)
+    (given,) = json.loads(service.request(value).body)["inputs"]
+    assert given == {"name": "x", "datatype": datatype, "shape": [1, *shape[1:]], "data": data}
+    for wrong in {"BYTES", "UINT8", "FP32"} - {datatype, "FP32" if fallback is not TEXTS else ""}:
+        with pytest.raises(FormatError, match="reads no"):
+            open_inference(inputs=[{**described[0], "datatype": wrong}], picked=None, fallback=fallback)
 
 
 @pytest.mark.parametrize(
