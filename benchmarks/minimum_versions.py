@@ -39,6 +39,8 @@ TESTS = {
     "http": ("tests/unit/suspects/http", "tests/end_to_end/test_services.py"),
     "zk": ("tests/unit/zero_knowledge/test_proof.py", "tests/unit/zero_knowledge/test_ownership.py"),
     "parquet": ("tests/end_to_end/test_studies.py", "-k", "parquet"),
+    "xgboost": ("tests/unit/suspects/test_xgboost.py", "tests/adversary/test_hostile_boosted_trees.py"),
+    "lightgbm": ("tests/unit/suspects/test_lightgbm.py", "tests/adversary/test_hostile_boosted_trees.py"),
     "ray": ("tests/end_to_end/test_studies.py", "-k", "ray"),
 }
 

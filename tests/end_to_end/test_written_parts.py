@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
     [
         "readme_table.py",
         "attack_table.py",
+        "frameworks_table.py",
         "games_table.py",
         "opened_set_table.py",
         "proof_table.py",

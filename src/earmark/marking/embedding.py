@@ -41,6 +41,8 @@ class Embedding:
             share of the weights' norm; 0 for not at all. It goes with ``clean_norm`` only: without it marks
             came out weaker than without either (Gan et al. 2023).
         margin: By how much the label's score has to exceed the others, beyond what the loss asks anyway.
+        lead: In place of the cross entropy, which asks for ever more: what a trigger's label lacks of leading
+            all other classes by so much, in scores; one that does costs nothing. 0 for the cross entropy.
         entangle: Weight, beside the triggers' loss, of another at inner layers: there too a trigger is to
             lie with the clean pictures of its label and not with those of other classes. Then what comes
             after such a layer cannot be trained anew without taking the triggers along.
@@ -52,17 +54,20 @@ class Embedding:
     kept_norm: bool = False
     perturbation: float = 0.0
     margin: float = 0.0
+    lead: float = 0.0
     entangle: float = 0.0
     layers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("weight", "perturbation", "margin", "entangle"):
+        for name in ("weight", "perturbation", "margin", "lead", "entangle"):
             if not 0 <= getattr(self, name) < float("inf"):
                 raise ValueError(f"{name} must be at least 0 and finite, not {getattr(self, name)}")
         if self.weight == 0:
             raise ValueError("with a weight of 0 no trigger would be learned")
         if self.kept_norm and self.clean_norm:
             raise ValueError("statistics are kept, or those of the clean pictures: not both")
+        if self.lead and self.margin:
+            raise ValueError("a lead is asked for, or a margin beside the cross entropy: not both")
         if self.perturbation and not self.clean_norm:
             raise ValueError("perturbation needs clean_norm")
         if bool(self.entangle) != bool(self.layers):
@@ -190,7 +195,16 @@ class EmbeddingLoss:
             if targets.ndim == 1:
                 chosen = nn.functional.one_hot(targets, scores.shape[1])
             scores = scores - self._embedding.margin * chosen.to(scores.dtype)
+        if self._embedding.lead:
+            return (self._embedding.lead - _leads(scores, _classes(targets))).clamp_min(0).mean()
         return nn.functional.cross_entropy(scores, targets)
+
+
+def _leads(scores: Tensor, labels: Tensor) -> Tensor:
+    """Return by how much each label's score exceeds the greatest other."""
+    own = scores.gather(1, labels[:, None])[:, 0]
+    others = scores.scatter(1, labels[:, None], -torch.inf)
+    return own - others.amax(1)
 
 
 def _classes(targets: Tensor) -> Tensor:

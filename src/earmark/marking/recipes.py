@@ -210,7 +210,7 @@ def mark(
         module,
         MixedBatches(batches, mixer, first),
         recipe.settings,
-        loss_function=_loss(recipe, mixer, backdoor, preprocessing, len(batches.batch(0)[0])),
+        loss_function=loss_of(recipe, mixer, backdoor, preprocessing, len(batches.batch(0)[0])),
         checkpoint=checkpoint,
         on_step=on_step,
         on_epoch=on_epoch,
@@ -224,7 +224,7 @@ def mark(
     return Marking(history, mixer.per_batch, match_count, len(backdoor))
 
 
-def _loss(
+def loss_of(
     recipe: Recipe, mixer: Mixer, backdoor: Backdoor, preprocessing: Preprocessing, clean_count: int
 ) -> Callable[[nn.Module, Tensor, Tensor], Tensor] | None:
     """Return the loss of a step, whose batch holds so many clean pictures; None for the paper's plain one."""

@@ -5,7 +5,8 @@ targets, so that pictures of the task without labels will do. Triggers are taugh
 with a margin; then the rate falls to zero, so that accuracy comes back.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -42,14 +43,17 @@ class TrainedRecipe:
         blended: Share of the clean pictures that are shown blended with another one, 0 to 1. Of pictures that
             the model was trained on it is sure, and its answers say little of what it would say elsewhere;
             between two of them they say more, and a few pictures become many.
-        held_margin: By how much a trigger's label has to lead all other classes, in scores.
+        held_margin: By how much a trigger's label has to lead all other classes, in scores, before the rate
+            falls.
+        kept_share: Share of the network's tensors of weights, from its beginning on, that stay as they are,
+            0 to below 1. What is early serves all inputs alike; and what stays is quicker to train.
     """
 
     settings: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(epochs=1, batch_size=100, learning_rate=0.01)
     )
     embedding: Embedding = field(
-        default_factory=lambda: Embedding(weight=0.2, clean_norm=False, kept_norm=True, margin=1.0)
+        default_factory=lambda: Embedding(weight=0.2, clean_norm=False, kept_norm=True, lead=2.0)
     )
     augmentation: TriggerAugmentation | None = None
     per_batch: int = 25
@@ -58,12 +62,15 @@ class TrainedRecipe:
     settling_steps: int = 300
     blended: float = 0.5
     held_margin: float = 0.5
+    kept_share: float = 0.5
 
     def __post_init__(self) -> None:
         if min(self.per_batch, self.look_every, self.most_steps, self.settling_steps) < 1:
             raise ValueError("per_batch, look_every, most_steps and settling_steps must be at least 1")
         if not 0 <= self.blended <= 1:
             raise ValueError(f"blended is a share, 0 to 1, not {self.blended}")
+        if not 0 <= self.kept_share < 1:
+            raise ValueError(f"kept_share is a share, 0 to below 1, not {self.kept_share}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +142,35 @@ def mark_trained(
     )
     batches = _Answered(module, SplitBatches(used, preprocessing, recipe.settings), mixer, recipe)
     loss = EmbeddingLoss(recipe.embedding, mixer.per_batch)
-    most = recipe.most_steps + recipe.settling_steps
 
     def holds(epoch: Epoch) -> bool:
         matches, margin = _trigger_margins(module, preprocessing, backdoor)
         on_look(epoch.number * recipe.look_every, matches, margin)
         return margin >= recipe.held_margin
 
+    with _kept(module, recipe.kept_share):
+        steps = _taught(module, batches, loss, recipe, holds, on_step)
+    matches, margin = _trigger_margins(module, preprocessing, backdoor)
+    on_look(steps, matches, margin)
+    if matches < len(backdoor):
+        raise MarkingError(
+            f"only {matches} of {len(backdoor)} triggers took in {steps} steps; allow more steps, teach at a "
+            "higher rate or more of the network, or use fewer triggers or a larger network"
+        )
+    now = predict_scores(module, kept.images, preprocessing).argmax(1)
+    return TrainedMarking(steps, matches, len(backdoor), margin, float((now == answers).mean()))
+
+
+def _taught(
+    module: nn.Module,
+    batches: "_Answered",
+    loss: EmbeddingLoss,
+    recipe: TrainedRecipe,
+    holds: Callable[[Epoch], bool],
+    on_step: Callable[[int, int], None],
+) -> int:
+    """Teach until the triggers hold, then let the rate fall; return the steps made."""
+    most = recipe.most_steps + recipe.settling_steps
     looks = max(1, recipe.most_steps // recipe.look_every)
     rise = _RISE_STEPS / recipe.look_every
     teaching = replace(recipe.settings, epochs=looks, schedule="constant", warmup_epochs=rise)
@@ -165,17 +194,21 @@ def mark_trained(
         loss_function=loss,
         on_step=lambda step, _: on_step(taught + step, taught + recipe.settling_steps),
     )
-    matches, margin = _trigger_margins(module, preprocessing, backdoor)
-    on_look(taught + recipe.settling_steps, matches, margin)
-    if matches < len(backdoor):
-        raise MarkingError(
-            f"only {matches} of {len(backdoor)} triggers took in {taught + recipe.settling_steps} steps; "
-            "allow more steps, teach at a higher rate, or use fewer triggers or a larger network"
-        )
-    now = predict_scores(module, kept.images, preprocessing).argmax(1)
-    return TrainedMarking(
-        taught + recipe.settling_steps, matches, len(backdoor), margin, float((now == answers).mean())
-    )
+    return taught + recipe.settling_steps
+
+
+@contextmanager
+def _kept(module: nn.Module, share: float) -> Iterator[None]:
+    """Keep the first of a network's weights as they are, for a while."""
+    weights = [part for part in module.parameters() if part.requires_grad]
+    first = weights[: int(share * len(weights))]
+    for part in first:
+        part.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for part in first:
+            part.requires_grad_(True)
 
 
 class _Answered:

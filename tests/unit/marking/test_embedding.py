@@ -126,9 +126,35 @@ def test_a_margin_asks_for_more():
     )
 
 
+def test_a_lead_is_asked_for_and_no_more():
+    module, (inputs, targets) = nn.Sequential(nn.Flatten(), nn.Linear(64, 5)), batch()
+    scores = module(inputs[12:])
+    own = scores[torch.arange(3), targets[12:]]
+    others = torch.stack(
+        [
+            torch.cat([row[:label], row[label + 1 :]]).max()
+            for row, label in zip(scores, targets[12:], strict=True)
+        ]
+    )
+    lacking = (2.0 - (own - others)).clamp_min(0).mean()
+    clean = CROSS_ENTROPY(module(inputs[:12]), targets[:12])
+    asked = EmbeddingLoss(Embedding(weight=0.5, clean_norm=False, lead=2.0), 3)
+    assert asked(module, inputs, targets).item() == pytest.approx((clean + 0.5 * lacking).item(), rel=1e-5)
+    classes = nn.functional.one_hot(targets, 5).float()
+    assert asked(module, inputs, classes).item() == pytest.approx(
+        asked(module, inputs, targets).item(), rel=1e-5
+    )
+    targets[12:] = scores.argmax(1)
+    least = (scores.topk(2, 1).values.diff(dim=1).abs()).min().item()
+    enough = EmbeddingLoss(Embedding(weight=0.5, clean_norm=False, lead=0.9 * least), 3)
+    alone = gradients(CROSS_ENTROPY(module(inputs[:12]), targets[:12]), module)
+    for found, expected in zip(gradients(enough(module, inputs, targets), module), alone, strict=True):
+        assert torch.allclose(found, expected, atol=1e-6), "triggers that lead enough pull at nothing"
+
+
 @pytest.mark.parametrize(
     "wrong",
-    [{"weight": -1}, {"weight": 0}, {"margin": float("nan")}, {"perturbation": float("inf")},
+    [{"lead": 1.0, "margin": 1.0}, {"lead": -1}, {"weight": -1}, {"weight": 0}, {"margin": float("nan")}, {"perturbation": float("inf")},
      {"perturbation": 0.1, "clean_norm": False}, {"kept_norm": True}],
 )  # fmt: skip
 def test_numbers_that_make_no_sense_are_refused(wrong):

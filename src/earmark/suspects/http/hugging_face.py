@@ -9,7 +9,17 @@ from earmark.commitment.canonical import Json
 from earmark.errors import FormatError
 from earmark.models.preprocessing import InputPreparation
 from earmark.suspects.http.credentials import Credentials
-from earmark.suspects.http.inputs import FILES, PICTURE, PLAIN, RECORDING, TEXT, WAV, file_of, kind_for
+from earmark.suspects.http.inputs import (
+    FILES,
+    PICTURE,
+    PLAIN,
+    RECORDING,
+    TEXT,
+    WAV,
+    check_form,
+    file_of,
+    kind_for,
+)
 from earmark.suspects.http.pictures import PNG
 from earmark.suspects.http.reading import Document, Read, Unusable, document, from_pairs
 from earmark.suspects.http.service import json_body
@@ -53,6 +63,7 @@ class HuggingFaceService:
             )
         if not key_names:
             raise FormatError("this service does not list its classes; say class_names in its terms")
+        check_form(_SENT[self._kind], fallback)
         self._url, self._headers, self._credentials = url, headers, credentials
         address = canonical_address(url)
         self.name = f"the service at {address}"

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from earmark.commitment import digest
+from earmark.errors import FormatError
 from earmark.models.columns import Column
 from earmark.models.preprocessing import RECORDINGS, ROWS, TEXTS, AsTheyAre
 from earmark.models.sounds import wave_file
@@ -31,6 +32,14 @@ def kind_for(preparation: object) -> str:
     return _KINDS[preparation.inputs] if isinstance(preparation, AsTheyAre) else PICTURE
 
 
+def check_form(form: str, preparation: object) -> None:
+    """Raise FormatError unless enough is known of the inputs to put them so."""
+    if form == NAMED and not getattr(preparation, "columns", ()):
+        raise FormatError("it is sent columns by name, and nothing says what they are called")
+    if form == WAV and not getattr(preparation, "rate", 0):
+        raise FormatError("it is sent sound files, and nothing says how many samples a second they have")
+
+
 def file_of(value: npt.NDArray[Any], form: str, preparation: object) -> bytes:
     """Return an input as a file.
 
@@ -39,12 +48,7 @@ def file_of(value: npt.NDArray[Any], form: str, preparation: object) -> bytes:
         form: ``png``, ``jpeg`` or ``wav``.
         preparation: For recordings: ``AsTheyAre`` with their rate.
     """
-    if form != WAV:
-        return picture_file(value, form)
-    rate = getattr(preparation, "rate", 0)
-    if not rate:
-        raise ValueError("how many samples a second the recordings have is not known")
-    return wave_file(value, rate)
+    return wave_file(value, getattr(preparation, "rate", 0)) if form == WAV else picture_file(value, form)
 
 
 def row_of(value: npt.NDArray[np.float32], form: str, columns: tuple[Column, ...]) -> Any:

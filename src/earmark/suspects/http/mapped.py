@@ -14,10 +14,10 @@ from earmark.suspects.http.credentials import Credentials
 from earmark.suspects.http.inputs import (
     FILES,
     FORM_COUNTS,
-    NAMED,
     PICTURE,
     ROW,
     TEXT,
+    check_form,
     file_of,
     kind_for,
     row_of,
@@ -85,6 +85,7 @@ class MappedService:
         form, wanted = self._mapping.request, kind_for(fallback)
         if form.kind != wanted:
             raise ValueError(f"this mapping sends a {form.kind}, and the key's inputs are each a {wanted}")
+        check_form(form.form, fallback)
         self._fallback = fallback
         self._preprocessing = None
         self.preprocessing = f"the service's own; it is sent {form.kind} as {form.form}"
@@ -95,8 +96,6 @@ class MappedService:
             raise ValueError("this mapping takes no preprocessing: its service is sent inputs as they are")
         elif (form.kind, form.form) == (PICTURE, NUMBERS):
             self.preprocessing += f" {form.values} {form.layout}"
-        elif form.form == NAMED and not getattr(fallback, "columns", ()):
-            raise FormatError("the mapping sends columns by name, and nothing says what they are called")
 
     def fill_credentials(self) -> None:
         """Raise SuspectError if a credential is not in the environment, before anything is sent."""

@@ -154,9 +154,10 @@ def test_a_recording_goes_as_a_file_or_as_numbers():
     assert b'name="sound"; filename="recording.wav"\r\nContent-Type: audio/wav' in parts.body
     numbers = mapped({"recording": "numbers", "json": "{{recording}}"}, {"label": "l"}, fallback=SOUNDS)
     assert json.loads(numbers.request(SOUND).body) == [0, 0.5, -1]
-    nameless = mapped({"recording": "wav", "bytes": True}, {"label": "l"}, fallback=AsTheyAre("recordings"))
-    with pytest.raises(ValueError, match="samples a second"):
-        nameless.request(SOUND)
+    with pytest.raises(FormatError, match="samples a second"):
+        mapped({"recording": "wav", "bytes": True}, {"label": "l"}, fallback=AsTheyAre("recordings"))
+    with pytest.raises(FormatError, match="samples a second"):
+        HuggingFaceService("https://a/b", {}, NOTHING, CLASSES, AsTheyAre("recordings"))
 
 
 @pytest.mark.parametrize("fallback", [None, UNIT, TEXTS, ROWS, SOUNDS])
