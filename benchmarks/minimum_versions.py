@@ -43,6 +43,8 @@ TESTS = {
     "lightgbm": ("tests/unit/suspects/test_lightgbm.py", "tests/adversary/test_hostile_boosted_trees.py"),
     "ray": ("tests/end_to_end/test_studies.py", "-k", "ray"),
 }
+# Their classifiers follow scikit-learn's changes: the least versions go with a scikit-learn of their time.
+OF_THEIR_TIME = {extra: {"scikit-learn": "1.6.1"} for extra in ("xgboost", "lightgbm")}
 
 
 def least(extra: str) -> dict[str, str]:
@@ -70,6 +72,7 @@ def run(command: list[str], seconds: int = SECONDS, **environment: str) -> tuple
 
 def tried(extra: str, packages: dict[str, str]) -> dict[str, Any]:
     """Make the environment, run the tests in it, and throw it away."""
+    packages = packages | OF_THEIR_TIME.get(extra, {})
     wanted = [f"{name}=={number}" for name, number in packages.items()]
     with tempfile.TemporaryDirectory(prefix=f"min-{extra}-") as folder:
         venv.create(folder, with_pip=True)

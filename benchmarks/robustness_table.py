@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from earmark.statistics import OWNED_BITS
 from written import ROOT, result, spread, write_part
 
 PAGE = ROOT / "docs" / "robustness.md"
@@ -328,6 +329,27 @@ def by_pictures(rows: list[Row], words: Callable[[Row], str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def revival() -> str:
+    """Return models without a mark to be shown, before and after revival."""
+    cells = result("revival")["cells"]
+    lines = [
+        "| model, attack | matches | accuracy | after revival: matches | bits after penalties | accuracy | |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    shown = []
+    for name, cell in sorted(cells.items(), key=lambda item: item[1]["after"]["bits"]):
+        before, after = cell["before"], cell["after"]
+        is_shown = after["bits"] >= OWNED_BITS
+        if cell["outcome"] != "unmarked":
+            shown.append(is_shown)
+        lines.append(
+            f"| {name} | {before['matches']} of {cell['triggers']} | {before['accuracy']:.1f} % | {after['matches']} | "
+            f"{after['bits']:.0f} | {after['accuracy']:.1f} % | {'**shown**' if is_shown else 'not shown'} |"
+        )
+    share = 100 * sum(shown) / len(shown)
+    return f"Shown in {sum(shown)} of {len(shown)} ({share:.0f} %).\n\n" + "\n".join(lines) + "\n"
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "tier-1": tier_1,
     "tier-2": tier_2,
@@ -340,6 +362,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "chains": chains,
     "knockoff": knockoff,
     "hardened": hardened,
+    "revival": revival,
 }
 
 
