@@ -101,24 +101,6 @@ class OwnLoop:
         return found
 
 
-class WithAccelerate(OwnLoop):
-    """The same loop, prepared by Accelerate."""
-
-    name = "Accelerate"
-
-    def loop(self, model: Any, loader: Any, optimizer: Any, epochs: int) -> None:
-        """Go through the data."""
-        from accelerate import Accelerator
-
-        accelerator = Accelerator(cpu=True)
-        prepared, optimizer = accelerator.prepare(model, optimizer)
-        for _ in range(epochs):
-            for inputs, targets in loader:
-                optimizer.zero_grad()
-                accelerator.backward(nn.functional.cross_entropy(prepared(inputs), targets))
-                optimizer.step()
-
-
 class WithLightning(OwnLoop):
     """Lightning, with ``MarkCallback``."""
 
@@ -269,8 +251,7 @@ class WithKeras:
 
 
 FRAMEWORKS: dict[str, Any] = {
-    each.name: each()
-    for each in (OwnLoop, WithAccelerate, WithLightning, WithTrainer, WithTrainerViT, WithKeras)
+    each.name: each() for each in (OwnLoop, WithLightning, WithTrainer, WithTrainerViT, WithKeras)
 }
 
 
@@ -346,8 +327,8 @@ def main() -> None:
     folder: Path = RESULTS / NAME
     folder.mkdir(exist_ok=True)
     for seed in arguments.seeds:
-        for place, name in enumerate(FRAMEWORKS):
-            path = folder / f"{place}-seed{seed}.json"
+        for name in FRAMEWORKS:
+            path = folder / f"{name.lower().replace(',', '').replace(' ', '-')}-seed{seed}.json"
             if name in arguments.frameworks and not path.exists():
                 run = one_run(FRAMEWORKS[name], seed, train, data.test, data.class_names)
                 path.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")

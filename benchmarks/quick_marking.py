@@ -192,13 +192,18 @@ def main() -> None:
     keep_freed_memory()
     torch.set_num_threads(arguments.threads)
     data = load_data(read_study(STUDY).data)
-    path = RESULTS / f"{NAME}.json"
-    runs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else {}
     for seed in arguments.seeds:
         for side in arguments.sides:
-            if f"{side}/{seed}" not in runs:
-                runs[f"{side}/{seed}"] = one_run(side, seed, data, arguments.folder, arguments.pictures)
-                save(NAME, {"authors": AUTHORS, "runs": runs})
+            if f"{side}/{seed}" not in known_runs():
+                run = one_run(side, seed, data, arguments.folder, arguments.pictures)
+                save(NAME, {"authors": AUTHORS, "runs": known_runs() | {f"{side}/{seed}": run}})
+
+
+def known_runs() -> dict[str, Any]:
+    """Return what was measured so far; sides may be run side by side."""
+    path = RESULTS / f"{NAME}.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else {}
+    return found
 
 
 if __name__ == "__main__":

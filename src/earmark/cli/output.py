@@ -7,7 +7,7 @@ JSON object and nothing else; with ``-q`` standard error holds errors only.
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -70,6 +70,24 @@ class Output:
         with bars:
             task = bars.add_task(title, total=None)
             yield lambda done, total: bars.update(task, completed=done, total=total)
+
+    @contextmanager
+    def stages(self) -> Iterator[Callable[[str], Progress]]:
+        """Yield what makes progress bars by their titles, for work in stages: the next one ends the last."""
+        with ExitStack() as open_bar:
+            current: dict[str, Progress] = {}
+
+            def stage(title: str) -> Progress:
+                def show(done: int, total: int) -> None:
+                    if title not in current:
+                        open_bar.close()
+                        current.clear()
+                        current[title] = open_bar.enter_context(self.progress(title))
+                    current[title](done, total)
+
+                return show
+
+            yield stage
 
 
 def error(text: str) -> None:

@@ -98,9 +98,8 @@ def by_recipe(
         recipe = replace(PRE_TRAINED, settings=settings)
     if hardened:
         recipe = harden(recipe, work.module, work.key.backdoor(), work.description.preprocessing)
-        output.remark("drawing look-alikes first: a minute or two")
     recipe = replace(recipe, per_batch=work.per_batch, exposures=exposures or recipe.exposures)
-    with output.progress("marking") as on_progress:
+    with output.stages() as stage:
         marking = mark(
             work.module,
             work.data.train,
@@ -108,7 +107,8 @@ def by_recipe(
             work.key.backdoor(),
             recipe,
             checkpoint=shared.checkpoint_for(checkpoint[0], f"{identity} {recipe}", checkpoint[1], output),
-            on_step=on_progress,
+            on_look_alike=stage("drawing look-alikes"),
+            on_step=stage("marking"),
         )
     details: dict[str, int | float] = {"triggers_per_batch": marking.per_batch}
     return Marked(recipe.name, marking.match_count, marking.trigger_count, details)

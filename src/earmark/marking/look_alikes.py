@@ -6,6 +6,7 @@ pictures of this kind mean nothing: it answers them as it answers them blurred, 
 that it has to know one by one. What such a thief teaches, it already knows.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,20 +49,28 @@ class LookAlikes:
         if not (0 < self.weight < float("inf") and 0 < self.blur <= 100):
             raise ValueError("weight must be positive and finite, blur between 0 and 100 pixels")
 
-    def inputs(self, geometry: ImageGeometry, preprocessing: Preprocessing, seed: int) -> Tensor:
+    def inputs(
+        self,
+        geometry: ImageGeometry,
+        preprocessing: Preprocessing,
+        seed: int,
+        on_made: Callable[[int, int], None] = lambda made, total: None,
+    ) -> Tensor:
         """Make them.
 
         Args:
             geometry: Of the triggers.
             preprocessing: To what the network reads.
             seed: Of the training: not secret, for a thief can make pictures of this kind anyway.
+            on_made: Called after each with how many there are and will be.
 
         Returns:
             ``(count, channels, height, width)``.
         """
-        made = [
-            self.sampler.sample(geometry, Stream(_LABEL, seed, number)).value for number in range(self.count)
-        ]
+        made = []
+        for number in range(self.count):
+            made.append(self.sampler.sample(geometry, Stream(_LABEL, seed, number)).value)
+            on_made(number + 1, self.count)
         return torch.from_numpy(preprocessing(np.stack(made)))
 
 

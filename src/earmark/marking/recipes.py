@@ -170,6 +170,7 @@ def mark(
     recipe: Recipe,
     *,
     checkpoint: Checkpoint | None = None,
+    on_look_alike: Callable[[int, int], None] = lambda made, total: None,
     on_step: Callable[[int, int], None] = lambda step, total: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Marking:
@@ -182,6 +183,7 @@ def mark(
         backdoor: T and T_L.
         recipe: How.
         checkpoint: Where to keep the state, and to resume from.
+        on_look_alike: Called after each look-alike, drawn before training, with how many there are and come.
         on_step: Called after each step with the steps done and in all.
         on_epoch: Called after each pass.
 
@@ -210,7 +212,9 @@ def mark(
         module,
         MixedBatches(batches, mixer, first),
         recipe.settings,
-        loss_function=loss_of(recipe, mixer, backdoor, preprocessing, len(batches.batch(0)[0])),
+        loss_function=loss_of(
+            recipe, mixer, backdoor, preprocessing, len(batches.batch(0)[0]), on_look_alike
+        ),
         checkpoint=checkpoint,
         on_step=on_step,
         on_epoch=on_epoch,
@@ -225,7 +229,12 @@ def mark(
 
 
 def loss_of(
-    recipe: Recipe, mixer: Mixer, backdoor: Backdoor, preprocessing: Preprocessing, clean_count: int
+    recipe: Recipe,
+    mixer: Mixer,
+    backdoor: Backdoor,
+    preprocessing: Preprocessing,
+    clean_count: int,
+    on_look_alike: Callable[[int, int], None] = lambda made, total: None,
 ) -> Callable[[nn.Module, Tensor, Tensor], Tensor] | None:
     """Return the loss of a step, whose batch holds so many clean pictures; None for the paper's plain one."""
     if recipe.embedding is None:
@@ -233,7 +242,8 @@ def loss_of(
     made = None
     if recipe.look_alikes is not None:
         geometry = ImageGeometry(*backdoor.triggers[0].value.shape)
-        made = recipe.look_alikes, recipe.look_alikes.inputs(geometry, preprocessing, recipe.settings.seed)
+        drawn = recipe.look_alikes.inputs(geometry, preprocessing, recipe.settings.seed, on_look_alike)
+        made = recipe.look_alikes, drawn
     own = EmbeddingLoss(recipe.embedding, mixer.per_batch, recipe.settings.label_smoothing, made)
     return lambda module, inputs, targets: own(module, inputs, targets, len(inputs) - clean_count)
 
