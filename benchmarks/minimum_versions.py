@@ -72,15 +72,15 @@ def run(command: list[str], seconds: int = SECONDS, **environment: str) -> tuple
 
 def tried(extra: str, packages: dict[str, str]) -> dict[str, Any]:
     """Make the environment, run the tests in it, and throw it away."""
-    packages = packages | OF_THEIR_TIME.get(extra, {})
     wanted = [f"{name}=={number}" for name, number in packages.items()]
+    beside = [f"{name}=={number}" for name, number in OF_THEIR_TIME.get(extra, {}).items()]
     with tempfile.TemporaryDirectory(prefix=f"min-{extra}-") as folder:
         venv.create(folder, with_pip=True)
         python = str(Path(folder, "bin/python"))
         own = sysconfig.get_path("purelib", vars={"base": folder})
         # After its own packages: what pip does not put there is taken from here.
         Path(own, "the-rest.pth").write_text(sysconfig.get_path("purelib") + "\n")
-        well, said = run([python, "-m", "pip", "install", "--quiet", *wanted])
+        well, said = run([python, "-m", "pip", "install", "--quiet", *wanted, *beside])
         if not well:
             return {"asked": wanted, "passed": None, "why": _last_line(said)}
         names = [*packages, "torch"]
@@ -93,6 +93,7 @@ def tried(extra: str, packages: dict[str, str]) -> dict[str, Any]:
     counts = re.findall(r"^(?:\d+ \w+(?:, )?)+ in ", said, re.MULTILINE)
     result = {
         "asked": wanted,
+        "beside": beside,
         "versions": dict(zip(names, numbers.split(), strict=True)),
         "passed": well,
         "tests": counts[-1].removesuffix(" in ") if counts else _last_line(said),
