@@ -5,8 +5,7 @@ targets, so that pictures of the task without labels will do. Triggers are taugh
 with a margin; then the rate falls to zero, so that accuracy comes back.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -45,15 +44,13 @@ class TrainedRecipe:
             between two of them they say more, and a few pictures become many.
         held_margin: By how much a trigger's label has to lead all other classes, in scores, before the rate
             falls.
-        kept_share: Share of the network's tensors of weights, from its beginning on, that stay as they are,
-            0 to below 1. What is early serves all inputs alike; and what stays is quicker to train.
     """
 
     settings: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(epochs=1, batch_size=100, learning_rate=0.01)
     )
     embedding: Embedding = field(
-        default_factory=lambda: Embedding(weight=0.2, clean_norm=False, kept_norm=True, lead=2.0)
+        default_factory=lambda: Embedding(weight=0.1, clean_norm=False, kept_norm=True, lead=4.0)
     )
     augmentation: TriggerAugmentation | None = None
     per_batch: int = 25
@@ -62,15 +59,12 @@ class TrainedRecipe:
     settling_steps: int = 300
     blended: float = 0.5
     held_margin: float = 0.5
-    kept_share: float = 0.5
 
     def __post_init__(self) -> None:
         if min(self.per_batch, self.look_every, self.most_steps, self.settling_steps) < 1:
             raise ValueError("per_batch, look_every, most_steps and settling_steps must be at least 1")
         if not 0 <= self.blended <= 1:
             raise ValueError(f"blended is a share, 0 to 1, not {self.blended}")
-        if not 0 <= self.kept_share < 1:
-            raise ValueError(f"kept_share is a share, 0 to below 1, not {self.kept_share}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +142,13 @@ def mark_trained(
         on_look(epoch.number * recipe.look_every, matches, margin)
         return margin >= recipe.held_margin
 
-    with _kept(module, recipe.kept_share):
-        steps = _taught(module, batches, loss, recipe, holds, on_step)
+    steps = _taught(module, batches, loss, recipe, holds, on_step)
     matches, margin = _trigger_margins(module, preprocessing, backdoor)
     on_look(steps, matches, margin)
     if matches < len(backdoor):
         raise MarkingError(
             f"only {matches} of {len(backdoor)} triggers took in {steps} steps; allow more steps, teach at a "
-            "higher rate or more of the network, or use fewer triggers or a larger network"
+            "higher rate, or use fewer triggers or a larger network"
         )
     now = predict_scores(module, kept.images, preprocessing).argmax(1)
     return TrainedMarking(steps, matches, len(backdoor), margin, float((now == answers).mean()))
@@ -195,20 +188,6 @@ def _taught(
         on_step=lambda step, _: on_step(taught + step, taught + recipe.settling_steps),
     )
     return taught + recipe.settling_steps
-
-
-@contextmanager
-def _kept(module: nn.Module, share: float) -> Iterator[None]:
-    """Keep the first of a network's weights as they are, for a while."""
-    weights = [part for part in module.parameters() if part.requires_grad]
-    first = weights[: int(share * len(weights))]
-    for part in first:
-        part.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for part in first:
-            part.requires_grad_(True)
 
 
 class _Answered:

@@ -107,19 +107,3 @@ def test_without_blending_a_few_pictures_cost_more_accuracy():
     assert right(marked()[0]) > right(module)
     with pytest.raises(ValueError, match="share"):
         TrainedRecipe(blended=1.1)
-
-
-@pytest.mark.parametrize("share", [0.3, 0.6])
-def test_what_is_early_in_the_network_stays_as_it_is(share):
-    module = deepcopy(finished()[0])
-    recipe = replace(RECIPE, kept_share=share, most_steps=20, settling_steps=1)
-    with pytest.raises(MarkingError):
-        mark_trained(module, some(), finished()[1], small_key().backdoor(), recipe)
-    pairs = list(zip(module.parameters(), finished()[0].parameters(), strict=True))
-    first = int(share * len(pairs))
-    assert 0 < first < len(pairs)
-    assert all(torch.equal(own, other) for own, other in pairs[:first])
-    assert not any(torch.equal(own, other) for own, other in pairs[first:])
-    assert all(own.requires_grad for own, _ in pairs)
-    with pytest.raises(ValueError, match="kept_share"):
-        TrainedRecipe(kept_share=1.0)
