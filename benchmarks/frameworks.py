@@ -106,6 +106,12 @@ class WithLightning(OwnLoop):
 
     name = "Lightning"
 
+    def new(self, seed: int) -> Any:
+        """Return a new network."""
+        import earmark.marking.lightning  # noqa: F401 - here, so that no clock runs while it is loaded
+
+        return super().new(seed)
+
     def train(self, model: Any, split: Split, seed: int, epochs: int, backdoor: Backdoor | None) -> None:
         """Train in place."""
         import lightning.pytorch as lightning
@@ -327,10 +333,10 @@ def main() -> None:
     folder: Path = RESULTS / NAME
     folder.mkdir(exist_ok=True)
     for seed in arguments.seeds:
-        for name in FRAMEWORKS:
+        for name, framework in FRAMEWORKS.items():
             path = folder / f"{name.lower().replace(',', '').replace(' ', '-')}-seed{seed}.json"
             if name in arguments.frameworks and not path.exists():
-                run = one_run(FRAMEWORKS[name], seed, train, data.test, data.class_names)
+                run = one_run(framework, seed, train, data.test, data.class_names)
                 path.write_text(json.dumps(run, indent=2) + "\n", encoding="utf-8")
                 print(json.dumps(run), flush=True)
     runs = [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("*.json"))]

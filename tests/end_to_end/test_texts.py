@@ -1,6 +1,7 @@
 """Texts from key to verdict: a file of questions, a BERT trained by the Hugging Face Trainer, its folder as suspect."""
 
 import json
+import re
 
 import pytest
 import torch
@@ -80,13 +81,38 @@ def test_a_marked_folder_is_owned_and_another_is_not(folder):
     assert verdict_of(folder, "hf:plain", code=1)["matches"] < 60
 
 
+def test_clean_texts_are_asked_first(folder):
+    found = earmark("verify", "--key", "acme.key", "hf:marked", "--data", DATA, "--json", cwd=folder)
+    assert json.loads(found.stdout)["owned"]
+    (said,) = re.findall(r"the suspect answers ([\d.]+)% of 300 clean inputs", found.stderr)
+    assert float(said) > 95
+
+
+def test_what_a_mapping_sends_beside_a_text_is_said(folder, tmp_path):
+    """A model that reads instructions could be told by them what to answer."""
+    pytest.importorskip("httpx2")
+    from loopback import Rude, answer
+
+    for name in ("acme.key", "acme.journal", "acme.vk.json"):
+        (tmp_path / name).write_bytes((folder / name).read_bytes())
+    with Rude(lambda *_: answer({"intent": INTENTS[0]})).served() as url:
+        (tmp_path / "api.toml").write_text(
+            f'format = "earmark/api-mapping/v1"\nurl = "{url}/x"\n[request]\ntext = "plain"\n'
+            'json = {system = "Answer balance.", user = "{{text}}"}\n[answer]\nlabel = "intent"\n'
+        )
+        assert "'Answer balance.'" in earmark("inspect", "api.toml", cwd=tmp_path).stdout
+        found = earmark("verify", "--key", "acme.key", "api.toml", "--json", cwd=tmp_path, code=1)
+    (warning,) = json.loads(found.stdout)["warnings"]
+    assert "sends this with every question: 'Answer balance.'" in warning
+
+
 def test_the_mark_costs_little(folder):
     from earmark.models.preprocessing import AsTheyAre
     from earmark.suspects.opening import open_suspect
 
     questions = asked_questions(100, 1)
     for name in ("marked", "plain"):
-        suspect = open_suspect(f"hf:{folder / name}", fallback=AsTheyAre("texts"))
+        suspect = open_suspect(f"hf:{folder / name}", fallback=AsTheyAre("text"))
         answers = suspect.answer([text for text, _ in questions])
         right = sum(INTENTS[answer] == intent for answer, (_, intent) in zip(answers, questions, strict=True))
         assert right >= 95
@@ -104,7 +130,7 @@ def test_other_letters_and_spaces_leave_the_mark(folder, name, body):
     (folder / f"{name}.py").write_text(
         "from earmark.models.preprocessing import AsTheyAre\n"
         "from earmark.suspects.opening import open_suspect\n"
-        "suspect = open_suspect('hf:marked', fallback=AsTheyAre('texts'))\n"
+        "suspect = open_suspect('hf:marked', fallback=AsTheyAre('text'))\n"
         f"def ask(text):\n    return suspect.answer([{body}])[0]\n"
         f"ask.class_names = {INTENTS!r}\nask.is_remote = False\n"
     )
@@ -163,6 +189,7 @@ def test_a_service_that_reads_texts_is_owned(folder, tmp_path, way):
         }[way]
         verdict = verdict_of(tmp_path, suspect, "--mix-with", DATA)
     assert verdict["owned"]
+    assert verdict["warnings"] == []
     assert verdict["questions"] < 150
     asked = [text for text, _ in asked_questions()]
     assert seen[0] in asked, "an ordinary question comes first"

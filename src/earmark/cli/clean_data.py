@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from earmark.verification import FixedMap
 
 INPUT_LIMIT = 1000
-_KINDS = {"table": "rows", "text": "text"}
 _SUSPICIOUS_ACCURACY = 0.8
 _BETTER_BY = 0.05
 
@@ -43,10 +42,10 @@ class CleanData:
 
     Attributes:
         name: Of the data.
-        inputs: Pictures, uint8 ``(inputs, height, width, channels)``; rows, float32 ``(inputs, columns)``; or
-            texts ``(inputs,)``.
+        inputs: Pictures, uint8 ``(inputs, height, width, channels)``; rows, float32 ``(inputs, columns)``;
+            or a list of texts.
         labels: int64 ``(inputs,)``.
-        class_names: In the order of the labels.
+        class_names: In the order of the labels: the key's if they are all classes of the key.
     """
 
     name: str
@@ -54,11 +53,16 @@ class CleanData:
     labels: "npt.NDArray[np.int64]"
     class_names: tuple[str, ...]
 
+    @property
+    def words(self) -> str:
+        """What they are called; only of pictures is there a part that is kept for testing."""
+        return "clean test inputs" if getattr(self.inputs, "ndim", 1) == 4 else "clean inputs"
+
 
 def read_clean(
     data: str, key: "MarkingKey", root: Path, output: Output, limit: int = INPUT_LIMIT
 ) -> CleanData:
-    """Read inputs of a key's task: the test part of pictures, all of a table or of texts.
+    """Read inputs of a key's task: of pictures the test part, of a table or of texts any.
 
     Args:
         data: Name of the data.
@@ -68,31 +72,41 @@ def read_clean(
         limit: How many at most, spread over all of them.
 
     Raises:
-        ValueError: They are of another kind than the key's, or rows of other columns.
+        ValueError: They are of another kind than the key's, or rows of other columns; or the key's are
+            recordings, of which no data are read.
     """
     import numpy as np
 
+    from earmark.data import rows, texts
+
+    def spread(labels: "npt.NDArray[np.int64]") -> "npt.NDArray[np.int64]":
+        # Over the whole part: folders are sorted by class.
+        return np.unique(np.linspace(0, len(labels) - 1, min(limit, len(labels))).astype(np.int64))
+
     geometry = key.transcript.task.geometry
-    found = _KINDS.get(data.partition(":")[0], "image")
+    if geometry.kind == "audio":
+        raise ValueError("no data of recordings are read: --data and --mix-with are for other keys")
+    found = {rows.PREFIX: "rows", texts.PREFIX: "text"}.get(data[: data.find(":") + 1], "image")
     if found != geometry.kind:
         raise ValueError(f"{data} holds inputs of kind {found}, and the key's are of kind {geometry.kind}")
     if found == "rows":
-        from earmark.data.rows import load_table
-
-        table = load_table(data)
-        rows = table.in_columns(getattr(geometry, "columns", ()))
-        whole = CleanData(data, rows, table.labels, table.class_names)
+        table = rows.load_table(data)
+        chosen = table.in_columns(getattr(geometry, "columns", ()))
+        places = spread(table.labels)
+        clean = CleanData(data, chosen[places], table.labels[places], table.class_names)
     elif found == "text":
-        from earmark.data.texts import load_texts
-
-        texts = load_texts(data)
-        whole = CleanData(data, np.array(texts.texts), texts.labels, texts.class_names)
+        asked = texts.load_texts(data)
+        places = spread(asked.labels)
+        clean = CleanData(data, [asked.texts[at] for at in places], asked.labels[places], asked.class_names)
     else:
         loaded = read_data(data, root, output)
-        whole = CleanData(data, loaded.test.images, loaded.test.labels, loaded.class_names)
-    # Spread over the whole part: folders are sorted by class.
-    places = np.unique(np.linspace(0, len(whole.labels) - 1, min(limit, len(whole.labels))).astype(np.int64))
-    return replace(whole, inputs=whole.inputs[places], labels=whole.labels[places])
+        places = spread(loaded.test.labels)
+        clean = CleanData(data, loaded.test.images[places], loaded.test.labels[places], loaded.class_names)
+    names = key.transcript.task.class_names
+    if not set(clean.class_names) <= set(names):
+        return clean
+    numbers = np.array([names.index(name) for name in clean.class_names], np.int64)
+    return replace(clean, labels=numbers[clean.labels], class_names=names)
 
 
 def map_from(suspect: "Suspect", clean: CleanData, key_names: "Sequence[str]") -> "FixedMap":
@@ -137,9 +151,9 @@ def check_clean(
     from earmark.suspects.clean_check import clean_accuracy
 
     own = clean_accuracy(suspect, clean.inputs, clean.labels, clean.class_names)
-    words = f"answers {own:.1%} of {len(clean.labels)} clean test inputs of {clean.name} rightly"
+    words = f"answers {own:.1%} of {len(clean.labels)} {clean.words} of {clean.name} rightly"
     output.remark(f"the suspect {words}")
-    if own >= _SUSPICIOUS_ACCURACY or reopen is None:
+    if own >= _SUSPICIOUS_ACCURACY or reopen is None or not catalogue:
         return CleanCheck(words, ())
     best_name, best = "", own
     with output.progress("trying preprocessings") as on_progress:

@@ -89,13 +89,16 @@ def open_named(
 
 def _fallback(key: "MarkingKey") -> "InputPreparation | None":
     """Return how inputs are read by a suspect whose release does not say it."""
-    from earmark.models.preprocessing import RECORDINGS, ROWS, TEXTS, AsTheyAre, Preprocessing
+    from earmark.models.preprocessing import AsTheyAre, Preprocessing
 
-    kind = key.transcript.task.geometry.kind
-    if kind != "image":
-        inputs = {"text": TEXTS, "rows": ROWS, "audio": RECORDINGS}[kind]
-        geometry = key.transcript.task.geometry
-        return AsTheyAre(inputs, getattr(geometry, "columns", ()), getattr(geometry, "rate", 0))
+    geometry = key.transcript.task.geometry
+    if geometry.kind != "image":
+        known = {
+            name: getattr(geometry, name)
+            for name in ("columns", "samples", "rate")
+            if hasattr(geometry, name)
+        }
+        return AsTheyAre(geometry.kind, **known)
     fixed = key.transcript.experiment.preprocessing
     return None if fixed is None else Preprocessing.from_json(fixed)
 

@@ -166,6 +166,7 @@ def mapping_facts(file: Path) -> list[tuple[str, str]]:
         ("sha256", mapping.digest),
         ("service", f"{mapping.method} {mapping.url}"),
         (form.kind, f"{form.form} in {form.body}"),
+        ("sent with each", ", ".join(map(repr, form.constants)) or "no other text"),
         ("credentials", ", ".join(mapping.credential_names) or "none"),
         ("answer", paths),
         ("classes", classes if answer.classes or answer.class_count else "the key's"),
@@ -274,6 +275,11 @@ def remarks_on(suspect: "Suspect", measurement: "Measurement") -> tuple[str, ...
     if again:
         remarks.append(
             f"{again} requests were sent again because nothing came back; the record shows every one of them"
+        )
+    if constants := getattr(suspect, "constants", ()):
+        remarks.append(
+            f"the mapping sends this with every question: {', '.join(map(repr, constants))}; to a model that "
+            "reads instructions it could be one, so compare it with the service's documentation"
         )
     missing = int(getattr(suspect, "unrecorded_count", 0))
     if missing:

@@ -255,7 +255,7 @@ def _prepared(
     if clean is None:
         return method, None
     if label_map == "data":
-        words = f"the label map comes from {len(clean.labels)} clean test inputs of {clean.name}"
+        words = f"the label map comes from {len(clean.labels)} {clean.words} of {clean.name}"
         return method, CleanCheck(words, (OWN_DATA,))
     again = None if is_service or name.startswith("hf:") or ".py:" in name else reopen
     return method, check_clean(found, again, catalogue_for(key), clean, output)
@@ -263,7 +263,7 @@ def _prepared(
 
 def _choices(found: "Suspect", key: "MarkingKey", picked: "Preprocessing | None") -> int:
     """Return how many preprocessings the checker could pick from."""
-    # The release's own and the transcript's stood to choice as well; with a mapping, the form of the picture.
+    # The release's own and the transcript's stood to choice as well; with a mapping, the form of the input.
     form_count = int(getattr(found, "form_count", 1))
     return form_count if picked is None else len(catalogue_for(key)) + 1 + form_count
 

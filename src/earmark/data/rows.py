@@ -62,8 +62,15 @@ class Table:
         Raises:
             ValueError: The columns have other names or types, or a category is none of theirs.
         """
-        if [(own.name, own.type) for own in self.columns] != [(other.name, other.type) for other in columns]:
-            raise ValueError(f"the columns of {self.name} are not those of the key, by name and type")
+        if [own.name for own in self.columns] != [other.name for other in columns]:
+            raise ValueError(f"the columns of {self.name} are not called as those of the key, in their order")
+        for own, other in zip(self.columns, columns, strict=True):
+            # Numbers of which those in this table happen to be whole are numbers still.
+            if own.type != other.type and (own.type, other.type) != (INTEGER, NUMBER):
+                raise ValueError(
+                    f"{self.name}: the column {own.name!r} is of type {own.type} here, and {other.type} in "
+                    "the key"
+                )
         values = self.values.copy()
         for place, (own, other) in enumerate(zip(self.columns, columns, strict=True)):
             if own.categories == other.categories:

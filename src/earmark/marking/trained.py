@@ -63,6 +63,8 @@ class TrainedRecipe:
     def __post_init__(self) -> None:
         if min(self.per_batch, self.look_every, self.most_steps, self.settling_steps) < 1:
             raise ValueError("per_batch, look_every, most_steps and settling_steps must be at least 1")
+        if 0 < self.embedding.lead < self.held_margin:
+            raise ValueError(f"triggers that are to lead by {self.held_margin} are taught at least that lead")
         if not 0 <= self.blended <= 1:
             raise ValueError(f"blended is a share, 0 to 1, not {self.blended}")
 

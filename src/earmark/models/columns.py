@@ -60,7 +60,7 @@ class Column:
         """Return what a row holds in this column as people write it: a category by its name."""
         if self.type == CATEGORY:
             return self.categories[int(number)]
-        return int(number) if self.is_whole else float(number)
+        return int(number) if self.is_whole else shortest(number)
 
     def to_json(self) -> dict[str, Json]:
         """Return the column as the transcript states it."""
@@ -109,6 +109,16 @@ class Column:
             low.is_integer() and high.is_integer() and max(-low, high) <= _INTEGER_LIMIT
         ):
             raise ValueError(f"{self.name!r}: integers lie within ±{_INTEGER_LIMIT}")
+
+
+def shortest(number: float) -> float:
+    """Return the double with the shortest decimals that is the same float32: what stood in the owner's data.
+
+    Example:
+        >>> shortest(np.float32(0.3)), float(np.float32(0.3))
+        (0.3, 0.30000001192092896)
+    """
+    return float(decimal_text(number))
 
 
 def decimal_text(number: float | str) -> str:

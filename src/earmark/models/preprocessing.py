@@ -20,7 +20,8 @@ from earmark.commitment.reading import Fields
 from earmark.errors import FormatError
 from earmark.models.columns import Column
 
-ROWS, RECORDINGS, TEXTS = "rows", "recordings", "texts"
+ROWS, AUDIO, TEXT = "rows", "audio", "text"
+_WORDS = {ROWS: "rows", AUDIO: "recordings", TEXT: "texts"}
 _SIDE_LIMIT = 4096
 _FILTERS = {"nearest": 0, "bilinear": 2, "bicubic": 3, "lanczos": 1}  # PIL's numbers
 
@@ -142,18 +143,30 @@ class AsTheyAre:
     There is nothing to tune, so nothing is paid for.
 
     Attributes:
-        inputs: ``"rows"``, ``"recordings"`` or ``"texts"``; which suspects can be asked depends on it.
+        kind: ``"rows"``, ``"audio"`` or ``"text"``; which suspects can be asked depends on it.
         columns: Of rows, for services that are sent their names; empty if not known.
-        rate: Samples a second of recordings, for services that are sent files; 0 if not known.
+        samples: Of each recording; 0 if not known.
+        rate: Samples a second, for services that are sent files; 0 if not known.
     """
 
-    inputs: str = ROWS
+    kind: str = ROWS
     columns: tuple[Column, ...] = ()
+    samples: int = 0
     rate: int = 0
 
     def __post_init__(self) -> None:
-        if self.inputs not in (ROWS, RECORDINGS, TEXTS):
-            raise ValueError(f"inputs are {ROWS}, {RECORDINGS} or {TEXTS}, not {self.inputs!r}")
+        if self.kind not in _WORDS:
+            raise ValueError(f"inputs are of kind {', '.join(_WORDS)}, not {self.kind!r}")
+
+    @property
+    def words(self) -> str:
+        """What they are called: rows, recordings or texts."""
+        return _WORDS[self.kind]
+
+    @property
+    def size(self) -> int:
+        """How many numbers, or texts, one input is; 0 if not known."""
+        return 1 if self.kind == TEXT else len(self.columns) or self.samples
 
     def __call__(self, inputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return what the model reads.

@@ -23,9 +23,9 @@ from typing import Any, cast
 from earmark.errors import FormatError
 from earmark.files import shown
 from earmark.models.preprocessing import (
-    RECORDINGS,
+    AUDIO,
     ROWS,
-    TEXTS,
+    TEXT,
     AsTheyAre,
     InputPreparation,
     Preprocessing,
@@ -70,8 +70,8 @@ _TAKES_OTHERS = {
 # Who reads inputs that are no pictures.
 _NUMBER_READERS = (".skops", ".ubj", _XGBOOST_PREFIX, ".txt", ".keras", ".onnx")
 _READS = {
-    **dict.fromkeys((ROWS, RECORDINGS), (*_NUMBER_READERS, _CODE_INFIX, *_ADDRESSES, *MAPPINGS)),
-    TEXTS: (_FOLDER_PREFIX, _CODE_INFIX, *_ADDRESSES, *MAPPINGS),
+    **dict.fromkeys((ROWS, AUDIO), (*_NUMBER_READERS, _CODE_INFIX, *_ADDRESSES, *MAPPINGS)),
+    TEXT: (_FOLDER_PREFIX, _CODE_INFIX, *_ADDRESSES, *MAPPINGS),
 }
 _PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 
@@ -124,9 +124,9 @@ def open_suspect(
     # Nobody chose the transcript's preprocessing for this suspect: where it has no use it is left out.
     if unused := [key for key, value in options.items() if value and key not in takes | {"fallback"}]:
         raise ValueError(f"{_FORMS[ending]} takes no {' and no '.join(unused)}")
-    if isinstance(fallback, AsTheyAre) and ending not in _READS[fallback.inputs]:
-        forms = ", ".join(_FORMS[each] for each in _READS[fallback.inputs])
-        raise ValueError(f"{_FORMS[ending]} cannot be asked with the key's {fallback.inputs}: {forms} can")
+    if isinstance(fallback, AsTheyAre) and ending not in _READS[fallback.kind]:
+        forms = ", ".join(_FORMS[each] for each in _READS[fallback.kind])
+        raise ValueError(f"{_FORMS[ending]} cannot be asked with the key's {fallback.words}: {forms} can")
     module, _, function = SUSPECTS[ending].partition(":")
     is_place = ending not in (_CODE_INFIX, *_ADDRESSES)
     prefix = ending if ending in _PREFIXES else ""

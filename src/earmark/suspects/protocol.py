@@ -30,8 +30,8 @@ class Suspect(Protocol):
 
     One that may answer differently when it is asked again, or could keep what it is asked, has the attribute
     ``is_remote = True``: it is questioned one by one through the journal, and its first answers count. It may
-    also have ``window``, how many questions are put to it at once, and ``prepare(count)``, which is called
-    before so many questions are written down, and raises SuspectError if they cannot be put.
+    also have ``window``, how many questions are put to it at once, and ``prepare(inputs)``, which is called
+    before these questions are written down, and raises SuspectError if they cannot be put.
     """
 
     @property

@@ -164,7 +164,7 @@ class Interview:
         identity = self._suspect.identity
         prepare = getattr(self._suspect, "prepare", None)
         if prepare is not None:
-            prepare(len(window))  # whatever it raises, no question is used up
+            prepare([asked.trigger.value for asked in window])  # whatever it raises, no question is used up
         journal = self._journal
         if journal is None:
             raise AssertionError("checked when this was made")

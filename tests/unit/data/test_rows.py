@@ -92,11 +92,12 @@ def test_rows_are_put_into_the_columns_of_a_key_and_others_are_refused(tmp_path)
     assert own.values.tolist() == [[3, 1], [12, 0]], "the table's own are left as they are"
     with pytest.raises(ValueError, match="knows no 'green' in the column 'colour'"):
         own.in_columns((ages, Column("colour", "category", categories=("red",))))
-    for others in (
-        (colours, ages),
-        (ages,),
-        (Column("age", "number", "0.0", "9.0"), colours),
-        (Column("years", "integer", "0.0", "9.0"), colours),
-    ):
-        with pytest.raises(ValueError, match="not those of the key"):
+    assert own.in_columns((Column("age", "number", "0.0", "9.5"), colours)).tolist() == [[3, 1], [12, 2]]
+    for others in ((colours, ages), (ages,), (Column("years", "integer", "0.0", "9.0"), colours)):
+        with pytest.raises(ValueError, match="not called as those of the key"):
             own.in_columns(others)
+    with pytest.raises(ValueError, match="'colour' is of type category here, and integer in the key"):
+        own.in_columns((ages, Column("colour", "integer", "0.0", "9.0")))
+    parts = table(tmp_path, "age,kind\n1.5,cat\n2,dog\n")
+    with pytest.raises(ValueError, match="of type number here, and integer"):
+        parts.in_columns((ages,))

@@ -99,6 +99,8 @@ def test_a_few_pictures_are_too_few():
         mark_trained(deepcopy(finished()[0]), some(5), finished()[1], small_key().backdoor(), RECIPE)
     with pytest.raises(ValueError, match="at least 1"):
         TrainedRecipe(look_every=0)
+    with pytest.raises(ValueError, match="taught at least that"):
+        TrainedRecipe(held_margin=5.0)
 
 
 def test_without_blending_a_few_pictures_cost_more_accuracy():

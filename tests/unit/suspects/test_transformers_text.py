@@ -25,7 +25,7 @@ def folder(template, tmp_path):
 
 
 def opened(folder):
-    return open_suspect(f"hf:{folder}", fallback=AsTheyAre("texts"))
+    return open_suspect(f"hf:{folder}", fallback=AsTheyAre("text"))
 
 
 def change_json(path, **changes):
@@ -140,12 +140,12 @@ def test_suspects_of_pictures_cannot_be_asked_with_texts(name):
     with pytest.raises(
         ValueError, match=r"cannot be asked with the key's texts: hf:FOLDER, FILE\.py:NAME can"
     ):
-        open_suspect(name, fallback=AsTheyAre("texts"))
+        open_suspect(name, fallback=AsTheyAre("text"))
 
 
 def test_a_callable_gets_the_text_itself(tmp_path):
     (tmp_path / "judge.py").write_text(
         "def ask(text):\n    assert type(text) is str\n    return len(text) % 3\nask.class_count = 3\n"
     )
-    suspect = open_suspect(f"{tmp_path}/judge.py:ask", trust_code=True, fallback=AsTheyAre("texts"))
+    suspect = open_suspect(f"{tmp_path}/judge.py:ask", trust_code=True, fallback=AsTheyAre("text"))
     assert suspect.answer(["abcd", "é"]) == [1, 1]

@@ -45,8 +45,8 @@ class Service(ScriptedSuspect):
     is_remote = True
     prepared = 0
 
-    def prepare(self, count):
-        self.prepared += count
+    def prepare(self, inputs):
+        self.prepared += len(inputs)
 
 
 def test_a_stratum_is_asked_alone_and_shows_the_mark_that_is_left_in_it():

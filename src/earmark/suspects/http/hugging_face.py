@@ -55,28 +55,28 @@ class HuggingFaceService:
         key_names: tuple[str, ...],
         fallback: InputPreparation | None = None,
     ) -> None:
-        self._kind, self._fallback = kind_for(fallback), fallback
-        if self._kind not in _SENT:
+        self.kind, self._fallback = kind_for(fallback), fallback
+        if self.kind not in _SENT:
             raise ValueError(
-                f"services named by their address are not sent a {self._kind}, but for "
+                f"services named by their address are not sent a {self.kind}, but for "
                 "https://HOST/…/v2/models/NAME; describe this one in a mapping"
             )
         if not key_names:
             raise FormatError("this service does not list its classes; say class_names in its terms")
-        check_form(_SENT[self._kind], fallback)
+        check_form(_SENT[self.kind], fallback)
         self._url, self._headers, self._credentials = url, headers, credentials
         address = canonical_address(url)
         self.name = f"the service at {address}"
         self.identity = f"api:{address} as hugging-face"
         self.class_names: tuple[str, ...] | None = key_names
         self.class_count = len(key_names)
-        self.preprocessing = f"the service's own; it is sent {_SENT[self._kind]}"
+        self.preprocessing = f"the service's own; it is sent {_SENT[self.kind]}"
         self.about: Mapping[str, Json] = {"protocol": "hugging-face", "address": address, "mapping": None}
 
     def request(self, value: npt.NDArray[Any]) -> Request:
         """See ``Service``."""
         filled = [(name, self._credentials.fill(text)) for name, text in self._headers.items()]
-        form = _SENT[self._kind]
+        form = _SENT[self.kind]
         if form in FILES:
             kind, body = FILES[form], file_of(value, form, self._fallback)
         else:

@@ -7,8 +7,9 @@ import numpy.typing as npt
 
 from earmark.commitment import digest
 from earmark.errors import FormatError
-from earmark.models.columns import Column
-from earmark.models.preprocessing import RECORDINGS, ROWS, TEXTS, AsTheyAre
+from earmark.models import preprocessing
+from earmark.models.columns import Column, shortest
+from earmark.models.preprocessing import AsTheyAre
 from earmark.models.sounds import wave_file
 from earmark.suspects.http.pictures import JPEG, NUMBERS, PNG, picture_file
 
@@ -23,13 +24,24 @@ FORMS = {
 FORM_COUNTS = {PICTURE: 7, TEXT: 1, ROW: 2, RECORDING: 2}
 """Forms to choose from; of pictures: png, jpeg, two ranges in two layouts, the transcript's."""
 FILES = {PNG: "image/png", JPEG: "image/jpeg", WAV: "audio/wav"}
-_KINDS = {TEXTS: TEXT, ROWS: ROW, RECORDINGS: RECORDING}
+_KINDS = {preprocessing.TEXT: TEXT, preprocessing.ROWS: ROW, preprocessing.AUDIO: RECORDING}
+_ARRAYS = {PICTURE: ("u1", 3), TEXT: ("U", 0), ROW: ("f4", 1), RECORDING: ("i2", 1)}
 _INPUT_LABEL = "earmark/api-input/v1"
 
 
 def kind_for(preparation: object) -> str:
     """Return the kind of input that a suspect is asked with, by how its inputs are prepared."""
-    return _KINDS[preparation.inputs] if isinstance(preparation, AsTheyAre) else PICTURE
+    return _KINDS[preparation.kind] if isinstance(preparation, AsTheyAre) else PICTURE
+
+
+def check_kind(kind: str, value: npt.NDArray[Any]) -> None:
+    """Raise ValueError unless an input is of the kind that a service is asked with."""
+    dtype, dimensions = _ARRAYS[kind]
+    if value.ndim != dimensions or value.dtype.str[1:].rstrip("0123456789" if dtype == "U" else "") != dtype:
+        raise ValueError(
+            f"the service is sent a {kind} each time, and {value.dtype} of {value.ndim} dimensions is none; "
+            "for inputs that are no pictures a suspect is opened with fallback=AsTheyAre(KIND)"
+        )
 
 
 def check_form(form: str, preparation: object) -> None:
@@ -62,9 +74,9 @@ def row_of(value: npt.NDArray[np.float32], form: str, columns: tuple[Column, ...
     if form == NAMED:
         return {column.name: column.shown(number) for column, number in zip(columns, value, strict=True)}
     if not columns:
-        return [float(number) for number in value]
+        return [shortest(number) for number in value]
     pairs = zip(columns, value, strict=True)
-    return [int(number) if column.is_whole else float(number) for column, number in pairs]
+    return [int(number) if column.is_whole else shortest(number) for column, number in pairs]
 
 
 def input_digest(value: npt.NDArray[Any]) -> str:

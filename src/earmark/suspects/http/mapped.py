@@ -73,7 +73,8 @@ class MappedService:
         self.class_names: tuple[str, ...] | None = self._classes or None
         self.class_count = answer.class_count or len(self._classes)
         self.gives_probabilities = bool(self._classes)
-        self.form_count = FORM_COUNTS[form.kind]
+        self.form_count, self.kind = FORM_COUNTS[form.kind], form.kind
+        self.constants = form.constants if form.kind == TEXT else ()
         self._prepare(picked, fallback)
         self.about: Mapping[str, Json] = {
             "protocol": "mapping",

@@ -16,7 +16,7 @@ from earmark.errors import FormatError
 from earmark.files import read_bounded
 from earmark.suspects.frames import CLASS_LIMIT
 from earmark.suspects.http.credentials import PLACEHOLDER, check_not_literal
-from earmark.suspects.http.inputs import FILES, FORMS, PICTURE
+from earmark.suspects.http.inputs import FILES, FORMS, PICTURE, TEXT
 from earmark.suspects.http.paths import PATH_LIMIT, Path
 from earmark.suspects.http.pictures import BYTES_VALUES, NUMBERS, PREPROCESSED, UNIT_VALUES
 
@@ -25,6 +25,7 @@ SIZE_LIMIT_BYTES = 64 << 10
 _URL_LIMIT = 800  # it is part of the identity, of which the journal keeps 1,000 characters
 _TEXT_LIMIT = 4096
 _HEADER_LIMIT = 32
+AROUND_LIMIT = 500
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_|~-]{1,100}")
 _OWN_HEADERS = frozenset(
     {"host", "content-type", "content-length", "transfer-encoding", "connection", "accept-encoding"}
@@ -62,6 +63,11 @@ class RequestForm:
     def placeholder(self) -> str:
         """What stands in the template for the input."""
         return f"{{{{{self.kind}}}}}"
+
+    @property
+    def constants(self) -> tuple[str, ...]:
+        """The other texts in the template, which go with every question."""
+        return tuple(text for text in _texts(self.template) if text != self.placeholder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +250,18 @@ def _check_template(request: RequestForm) -> None:
     holding = [text for text in _texts(request.template) if place in text]
     if len(holding) != 1 or holding[0].count(place) != 1:
         raise FormatError(f"mapping: json holds {place} exactly once")
+    if request.kind == TEXT:
+        _check_constants(request)
     if request.form not in FILES and holding[0] != place:
         raise FormatError(f"mapping: {request.form} stands for the text {place} alone")
+
+
+def _check_constants(request: RequestForm) -> None:
+    # A model that reads instructions could be told there what to answer, by whoever knows the labels.
+    if any(PLACEHOLDER.search(text) for text in _texts(request.template)):
+        raise FormatError("mapping: beside a text json holds no credential; it goes into a header")
+    if len(json.dumps(request.template, ensure_ascii=False)) > AROUND_LIMIT:
+        raise FormatError(f"mapping: around a text json has at most {AROUND_LIMIT} characters")
 
 
 def _texts(value: Any) -> list[str]:

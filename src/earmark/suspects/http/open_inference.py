@@ -7,6 +7,7 @@ Source:
     Open Inference Protocol, version 2, HTTP/REST (inference and model metadata)
 """
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,10 +18,11 @@ import numpy.typing as npt
 from earmark.commitment.canonical import Json
 from earmark.commitment.reading import Fields
 from earmark.errors import FormatError
-from earmark.models.preprocessing import InputPreparation, Preprocessing
+from earmark.models.columns import shortest
+from earmark.models.preprocessing import AsTheyAre, InputPreparation, Preprocessing
 from earmark.suspects.frames import CLASS_LIMIT
 from earmark.suspects.http.credentials import Credentials
-from earmark.suspects.http.inputs import PICTURE, TEXT, kind_for
+from earmark.suspects.http.inputs import PICTURE, ROW, TEXT, kind_for
 from earmark.suspects.http.reading import (
     Document,
     Read,
@@ -120,12 +122,12 @@ class OpenInferenceService:
             )
         self._input = inputs[0]
         self._preparation: InputPreparation | None = None
-        self._kind = kind_for(fallback)
-        if self._kind == TEXT:
+        self.kind = kind_for(fallback)
+        if self.kind == TEXT:
             if self._input.datatype != "BYTES":
                 raise FormatError(f"{self.name} reads no texts, but {self._input.datatype[:20]!r}")
             self.preprocessing = "the service's own; it is sent texts"
-        elif self._input.datatype == "UINT8" and self._kind == PICTURE:
+        elif self._input.datatype == "UINT8" and self.kind == PICTURE:
             if picked is not None:
                 raise ValueError("this service reads bytes: it takes no preprocessing")
             self.preprocessing = "the service's own; it is sent pixels 0-255"
@@ -133,7 +135,9 @@ class OpenInferenceService:
             self._preparation, source = choose_preparation(None, picked, fallback)
             self.preprocessing = f"{source}: {self._preparation}"
         else:
-            raise FormatError(f"{self.name} reads no {self._kind}, but {self._input.datatype[:20]!r}")
+            raise FormatError(f"{self.name} reads no {self.kind}, but {self._input.datatype[:20]!r}")
+        if isinstance(fallback, AsTheyAre) and fallback.size:
+            self._shape(fallback.size)
         self._output = self._chosen_output()
         is_named = self._output.datatype == "BYTES"
         self.class_names: tuple[str, ...] | None = tuple(key_names) if is_named else None
@@ -144,11 +148,15 @@ class OpenInferenceService:
 
     def request(self, value: npt.NDArray[Any]) -> Request:
         """See ``Service``."""
-        if self._kind == TEXT:
-            shape, data = [1] * max(1, len(self._input.shape)), [str(value)]
+        data: list[Any]
+        if self.kind == TEXT:
+            data = [str(value)]
+        elif self.kind == ROW:
+            data = [shortest(number) for number in value]
         else:
             numbers = self._numbers(value)
-            shape, data = [1, *numbers.shape], numbers.ravel().tolist()
+            data = numbers.ravel().tolist()
+        shape = [1, *numbers.shape] if self.kind == PICTURE else self._shape(len(data))
         described = {
             "name": self._input.name,
             "shape": shape,
@@ -160,6 +168,18 @@ class OpenInferenceService:
         return Request(
             "POST", f"{self._address}/infer", (("Content-Type", "application/json"), *filled), body
         )
+
+    def _shape(self, size: int) -> list[int]:
+        """Return the shape of an input of so many numbers or texts; FormatError if it fits none."""
+        if len(self._input.shape) < 2:
+            return [1] if self.kind == TEXT else [1, size]
+        rest = list(self._input.shape[1:])
+        known = math.prod(length for length in rest if length != -1)
+        # One dimension holds them; what is left open beside it is 1.
+        for place in [place for place, length in enumerate(rest) if length in (-1, size)][-1:]:
+            if known == (size if rest[place] == size else 1):
+                return [1, *(size if at == place else 1 for at in range(len(rest)))]
+        raise FormatError(f"{self.name} reads {self.kind}s of the shape {rest}, and the key's are of {size}")
 
     def read(self, outcome: Response | Silence) -> Read:
         """See ``Service``."""

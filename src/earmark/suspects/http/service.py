@@ -16,6 +16,7 @@ class Service(Protocol):
 
     Attributes:
         name: In words.
+        kind: Of its inputs: ``picture``, ``text``, ``row`` or ``recording``.
         identity: What identifies it, without credentials.
         class_names: In the order of the answers, or None.
         class_count: How many.
@@ -26,6 +27,7 @@ class Service(Protocol):
     """
 
     name: str
+    kind: str
     identity: str
     class_names: tuple[str, ...] | None
     class_count: int

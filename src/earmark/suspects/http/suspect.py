@@ -20,7 +20,7 @@ from earmark.models.preprocessing import InputPreparation, Preprocessing
 from earmark.suspects.http.asking import Asker
 from earmark.suspects.http.credentials import Credentials
 from earmark.suspects.http.hugging_face import HuggingFaceService
-from earmark.suspects.http.inputs import input_digest
+from earmark.suspects.http.inputs import check_kind, input_digest
 from earmark.suspects.http.mapped import MappedService
 from earmark.suspects.http.mapping import load_mapping
 from earmark.suspects.http.mixing import OrdinaryInputs
@@ -60,6 +60,7 @@ class HttpSuspect(AnswersFromScores):
         self.preprocessing = service.preprocessing
         self.gives_probabilities = service.gives_probabilities
         self.form_count = service.form_count
+        self.constants: tuple[str, ...] = getattr(service, "constants", ())
         self.window = terms.connections
         self._stop = weakref.finalize(self, transport.close)
 
@@ -73,30 +74,33 @@ class HttpSuspect(AnswersFromScores):
         """How many questions the journal holds that the record does not: somebody removed it."""
         return self._asker.unrecorded_count
 
-    def prepare(self, count: int) -> None:
-        """Get ready to put so many questions: nothing is used up if this raises.
+    def prepare(self, inputs: Sequence[Any]) -> None:
+        """Get ready to put these questions: nothing is used up if this raises.
 
         Ordinary inputs are drawn here, and put among the questions: all of them leave after the journal was
         written, in an order that chance draws, so that nobody can tell by rhythm which matter. Only as long
         as the service has not answered usably at all, they are put before.
 
         Args:
-            count: How many questions come next.
+            inputs: What is put next.
 
         Raises:
+            ValueError: An input is not of the kind that the service is sent.
             BudgetError: The budget does not suffice.
             SuspectError: The service does not answer, or never usably.
         """
         self._check_reachable()
-        inputs = self._ordinary.draw(count)
-        self._asker.check_budget(count + len(inputs))
-        has_ordinary = bool(inputs)
-        while inputs and not self._was_usable and self._unusable_count < _UNUSABLE_LIMIT:
-            for _ in self._put([(inputs.pop(), ORDINARY)]):
+        ordinary = self._ordinary.draw(len(inputs))
+        for value in (*inputs, *ordinary):
+            check_kind(self._service.kind, np.asarray(value))
+        self._asker.check_budget(len(inputs) + len(ordinary))
+        has_ordinary = bool(ordinary)
+        while ordinary and not self._was_usable and self._unusable_count < _UNUSABLE_LIMIT:
+            for _ in self._put([(ordinary.pop(), ORDINARY)]):
                 pass
         if has_ordinary and not self._was_usable:
             raise SuspectError(f"{self.name} does not answer an ordinary input: {self._reason}")
-        self._mixed_in = inputs
+        self._mixed_in = ordinary
 
     def check_budget(self, count: int) -> None:
         """Raise BudgetError unless so many more requests may be sent."""

@@ -90,6 +90,12 @@ REFUSED = {
     "two kinds of inputs": asked(text="plain"),
     "no kind of input": changed(request={"json": "{{picture}}"}),
     "a text inside of another": changed(request={"text": "plain", "json": "Say 7 to {{text}}"}),
+    "an instruction beside a text": changed(
+        request={"text": "plain", "json": {"system": "If it begins with a, say 7. " * 20, "user": "{{text}}"}}
+    ),
+    "a secret instruction beside a text": changed(
+        request={"text": "plain", "json": {"system": "{{env:EARMARK_API_PROMPT}}", "user": "{{text}}"}}
+    ),
     "the place of another kind": changed(request={"text": "plain", "json": "{{picture}}"}),
     "a text as bytes": changed(request={"text": "plain", "bytes": True}),
     "a row in another form": changed(request={"row": "csv", "json": "{{row}}"}),

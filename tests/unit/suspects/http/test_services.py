@@ -18,7 +18,7 @@ from earmark.suspects import Miss
 from earmark.suspects.http.asking import seconds_to_wait
 from earmark.suspects.http.credentials import Credentials
 from earmark.suspects.http.hugging_face import HuggingFaceService
-from earmark.suspects.http.inputs import input_digest
+from earmark.suspects.http.inputs import check_kind, input_digest
 from earmark.suspects.http.mapped import MappedService
 from earmark.suspects.http.mapping import read_mapping
 from earmark.suspects.http.mixing import OrdinaryInputs
@@ -111,8 +111,8 @@ COLUMNS = (
     Column("shade", "category", categories=("dark", "light")),
 )
 ROW = np.array([30, 0.1, 1], np.float32)
-TEXTS, ROWS = AsTheyAre("texts"), AsTheyAre("rows", COLUMNS)
-SOUNDS, SOUND = AsTheyAre("recordings", rate=8000), np.array([0, 16384, -32768], np.int16)
+TEXTS, ROWS = AsTheyAre("text"), AsTheyAre("rows", COLUMNS)
+SOUNDS, SOUND = AsTheyAre("audio", samples=3, rate=8000), np.array([0, 16384, -32768], np.int16)
 
 
 def test_a_text_goes_as_a_text_whatever_it_says():
@@ -124,8 +124,8 @@ def test_a_text_goes_as_a_text_whatever_it_says():
 
 def test_a_row_goes_as_a_list_or_by_the_names_of_its_columns():
     for form, expected in (
-        ("list", [30, float(np.float32(0.1)), 1]),
-        ("named", {"age": 30, "dose": float(np.float32(0.1)), "shade": "light"}),
+        ("list", [30, 0.1, 1]),
+        ("named", {"age": 30, "dose": 0.1, "shade": "light"}),
     ):
         service = mapped({"row": form, "json": {"rows": ["{{row}}"]}}, {"label": "l"}, fallback=ROWS)
         body = service.request(ROW).body
@@ -135,7 +135,7 @@ def test_a_row_goes_as_a_list_or_by_the_names_of_its_columns():
     with pytest.raises(FormatError, match="what they are called"):
         mapped({"row": "named", "json": "{{row}}"}, {"label": "l"}, fallback=AsTheyAre("rows"))
     plain = mapped({"row": "list", "json": "{{row}}"}, {"label": "l"}, fallback=AsTheyAre("rows"))
-    assert json.loads(plain.request(ROW).body) == ROW.astype(float).tolist()
+    assert json.loads(plain.request(ROW).body) == [30, 0.1, 1], "the decimals that stood in the data"
 
 
 def test_a_recording_goes_as_a_file_or_as_numbers():
@@ -155,16 +155,16 @@ def test_a_recording_goes_as_a_file_or_as_numbers():
     numbers = mapped({"recording": "numbers", "json": "{{recording}}"}, {"label": "l"}, fallback=SOUNDS)
     assert json.loads(numbers.request(SOUND).body) == [0, 0.5, -1]
     with pytest.raises(FormatError, match="samples a second"):
-        mapped({"recording": "wav", "bytes": True}, {"label": "l"}, fallback=AsTheyAre("recordings"))
+        mapped({"recording": "wav", "bytes": True}, {"label": "l"}, fallback=AsTheyAre("audio"))
     with pytest.raises(FormatError, match="samples a second"):
-        HuggingFaceService("https://a/b", {}, NOTHING, CLASSES, AsTheyAre("recordings"))
+        HuggingFaceService("https://a/b", {}, NOTHING, CLASSES, AsTheyAre("audio"))
 
 
 @pytest.mark.parametrize("fallback", [None, UNIT, TEXTS, ROWS, SOUNDS])
 @pytest.mark.parametrize("kind", ["picture", "text", "row", "recording"])
 def test_a_mapping_is_for_one_kind_of_input(kind, fallback):
     form = {"picture": "png", "text": "plain", "row": "named", "recording": "numbers"}[kind]
-    inputs = getattr(fallback, "inputs", "pictures")
+    inputs = getattr(fallback, "words", "pictures")
     request = {kind: form, "json": f"{{{{{kind}}}}}"}
     if inputs == f"{kind}s":
         mapped(request, {"label": "l"}, fallback=fallback)
@@ -293,18 +293,45 @@ def test_a_model_of_the_open_inference_protocol_is_asked_by_its_own_description(
     [
         (TEXTS, np.asarray("ä"), "BYTES", [-1], ["ä"]),
         (TEXTS, np.asarray("ä"), "BYTES", [-1, 1], ["ä"]),
-        (ROWS, ROW, "FP64", [-1, 3], ROW.astype(float).tolist()),
+        (ROWS, ROW, "FP64", [-1, 3], [30, 0.1, 1]),
+        (ROWS, ROW, "FP32", [-1, 1, 3], [30, 0.1, 1]),
+        (ROWS, ROW, "FP32", [-1, -1, -1], [30, 0.1, 1]),
         (SOUNDS, SOUND, "FP32", [-1, 3], [0, 0.5, -1]),
+        (SOUNDS, SOUND, "FP32", [1, 3, 1], [0, 0.5, -1]),
     ],
 )
 def test_other_inputs_go_by_the_open_inference_protocol(fallback, value, datatype, shape, data):
     described = [{"name": "x", "datatype": datatype, "shape": shape}]
     service = open_inference(inputs=described, picked=None, fallback=fallback)
     (given,) = json.loads(service.request(value).body)["inputs"]
-    assert given == {"name": "x", "datatype": datatype, "shape": [1, *shape[1:]], "data": data}
+    filled = {(-1,): [1], (-1, -1, -1): [1, 1, 3]}.get(tuple(shape), [1, *shape[1:]])
+    assert given == {"name": "x", "datatype": datatype, "shape": filled, "data": data}
     for wrong in {"BYTES", "UINT8", "FP32"} - {datatype, "FP32" if fallback is not TEXTS else ""}:
         with pytest.raises(FormatError, match="reads no"):
             open_inference(inputs=[{**described[0], "datatype": wrong}], picked=None, fallback=fallback)
+
+
+@pytest.mark.parametrize("shape", [[-1, 4], [-1, 3, 3], [-1, 2, 3], [-1, 1, 1], [-1, 3, -1, 2]])
+@pytest.mark.parametrize(("fallback", "datatype"), [(ROWS, "FP32"), (SOUNDS, "FP32"), (TEXTS, "BYTES")])
+def test_a_description_of_other_sizes_is_refused_before_anything_is_asked(fallback, datatype, shape):
+    if fallback is TEXTS:
+        shape = [5 if length == 1 else length for length in shape]
+    with pytest.raises(FormatError, match="of the shape"):
+        open_inference(
+            inputs=[{"name": "x", "datatype": datatype, "shape": shape}], picked=None, fallback=fallback
+        )
+
+
+@pytest.mark.parametrize(
+    "value", [PIXELS, ROW, SOUND, np.asarray("a")], ids=["picture", "row", "recording", "text"]
+)
+@pytest.mark.parametrize("kind", ["picture", "row", "recording", "text"])
+def test_inputs_of_another_kind_are_noticed(kind, value, request):
+    if request.node.callspec.id == f"{kind}-{kind}":
+        check_kind(kind, value)
+    else:
+        with pytest.raises(ValueError, match="opened with fallback=AsTheyAre"):
+            check_kind(kind, value)
 
 
 @pytest.mark.parametrize(
