@@ -24,7 +24,7 @@ from earmark.formats.api_record_v1 import ApiRecord
 from earmark.formats.journal_v1 import Journal
 from earmark.suspects import Miss
 from earmark.suspects.http import Terms
-from earmark.suspects.http.pictures import input_digest
+from earmark.suspects.http.inputs import input_digest
 from earmark.suspects.opening import open_suspect
 from earmark.verification import SEQUENTIAL, Method, evidence_needed, measure, verify
 from loopback import Rude, answer

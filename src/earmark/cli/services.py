@@ -233,10 +233,11 @@ def terms_for(
 
 def _ordinary(name: str, key: "MarkingKey", data_root: Path, output: Output) -> "list[object]":
     chosen = read_clean(name, key, data_root, output, _ORDINARY_LIMIT).inputs
-    shape = getattr(next(iter(key.triggers.values()))[0].value, "shape", ())  # a text has none
-    if chosen.shape[1:] != shape:
-        # A service would tell questions from ordinary inputs by their size.
-        raise ValueError(f"--mix-with: inputs of {name} are {chosen.shape[1:]}, the triggers {shape}")
+    if key.transcript.task.geometry.kind != "text":
+        shape = next(iter(key.triggers.values()))[0].value.shape
+        if chosen.shape[1:] != shape:
+            # A service would tell questions from ordinary inputs by their size.
+            raise ValueError(f"--mix-with: inputs of {name} are {chosen.shape[1:]}, the triggers {shape}")
     return list(chosen)
 
 
