@@ -123,11 +123,12 @@ STRANGE = {
 @pytest.mark.parametrize("kind", STRANGE)
 def test_the_first_response_is_final_however_strange(kind, record, tmp_path):
     strange, miss = STRANGE[kind]
-    # Time enough: on a busy machine a try that came too late would be made again.
     answers = asked(first_then_good(strange), PICTURES[:2], record=record, try_seconds=20)
     assert answers == [miss, 7]
-    sent = [entry for entry in entries(tmp_path) if entry.kind == "sent"]
-    assert [entry.attempt for entry in sent] == [1, 1]
+    # The second question may be asked again, where a connection ended under it; the first may not.
+    first = input_digest(PICTURES[0])
+    sent = [entry for entry in entries(tmp_path) if entry.kind == "sent" and entry.input_digest == first]
+    assert [entry.attempt for entry in sent] == [1]
 
 
 def test_what_is_packed_within_bounds_is_unpacked():

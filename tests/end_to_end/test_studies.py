@@ -171,7 +171,7 @@ def test_ctrl_c_stops_cleanly_and_leaves_what_ended(stage):
     until(lambda: workers(folder), "a worker")
     driver.send_signal(signal.SIGINT)
     _, said = driver.communicate(timeout=DEADLINE_SECONDS)
-    assert driver.returncode == 130
+    assert driver.returncode == 130, said
     assert "Traceback" not in said
     until(lambda: not any(is_alive(pid) for pid in workers(folder).values()), "workers to end")
     with closing(sqlite3.connect(folder / "cells.sqlite")) as store:

@@ -166,7 +166,7 @@ def mapping_facts(file: Path) -> list[tuple[str, str]]:
         ("sha256", mapping.digest),
         ("service", f"{mapping.method} {mapping.url}"),
         (form.kind, f"{form.form} in {form.body}"),
-        ("sent with each", ", ".join(map(repr, form.constants)) or "no other text"),
+        ("constants", ", ".join(map(repr, form.constants)) or "none"),
         ("credentials", ", ".join(mapping.credential_names) or "none"),
         ("answer", paths),
         ("classes", classes if answer.classes or answer.class_count else "the key's"),
