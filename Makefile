@@ -8,8 +8,8 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 # PyTorch's own index of builds without CUDA, which are a tenth of the size. Where it cannot be reached, the
 # configured index decides.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
-# One process for each core; what shares a fixture stays together.
-PYTEST_ARGS ?= -n auto --dist loadscope
+# One process for each core; what shares a fixture stays together, and the long tests stay first.
+PYTEST_ARGS ?= -n auto --dist loadscope --no-loadscope-reorder
 EXTRAS := onnx,hf,skops,http
 # What the tests need beside those: nothing is skipped for want of a library.
 TEST_EXTRAS := zk,plots,parquet,ray,trainer,lightning,keras,dev,docs

@@ -21,7 +21,10 @@ def _row(name: str, lost: dict[str, Any], found: dict[str, Any]) -> str:
     def after(attack: str) -> str:
         cells = [run["attacks"][attack] for run in runs]
         points = sum(run["accuracy"] - cell["accuracy"] for run, cell in zip(runs, cells, strict=True))
-        return f"{spread([cell['matches'] for cell in cells])}, {points / len(runs):.1f} points"
+        left = [cell["matches"] for cell in cells]
+        lost_in = sum(matches < found["threshold"] for matches in left)
+        said = f"; **not shown in {lost_in} of {len(left)}**" if lost_in else ""
+        return f"{spread(left)}, {points / len(runs):.1f} points{said}"
 
     return (
         f"| {name} | {accuracy:.1f} % | {lost['mean']:.2f} ({lost['low']:.2f} to {lost['high']:.2f}): {lost['verdict']} | "

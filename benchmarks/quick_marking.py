@@ -10,7 +10,8 @@ sides start from Table 1's unmarked network of a seed (table1.py makes it) and a
 ``ours``             ``earmark mark --quick``: 10,000 of the training pictures without their labels, our abstract pictures
 ``ours-on-theirs``   the same with their pictures
 
-Results are written after every run, and the script goes on where it was stopped.
+All sides are marked before any is attacked. Results are written after every step, and the script goes on where it was
+stopped.
 """
 
 import argparse
@@ -34,7 +35,8 @@ from earmark.evaluation.thief import stolen_pictures
 from earmark.marking.recipes import count_matches
 from earmark.marking.trained import TrainedRecipe, mark_trained
 from earmark.models.prediction import accuracy, predict_scores
-from earmark.models.weights import load_weights, save_weights
+from earmark.models.preprocessing import Preprocessing
+from earmark.models.weights import LoadedModel, load_weights, save_weights
 from earmark.processor import keep_freed_memory
 from earmark.training import SplitBatches, TrainingSettings
 from earmark.triggers import Backdoor, Trigger
@@ -128,55 +130,75 @@ def by_us(
     return {"steps": marking.steps, "least_margin": marking.least_margin}
 
 
-def one_run(
+def start_of(seed: int) -> LoadedModel:
+    """Return the unmarked network that all sides begin with."""
+    study = read_study(STUDY)
+    return load_weights(HERE / "models" / study.name / f"{unmarked_of(study).name}-seed{seed}.safetensors")
+
+
+def backdoor_of(side: str, seed: int, data: ClassificationData, pictures: Path | None) -> Backdoor:
+    """Return what a side teaches."""
+    if side == "ours":
+        return key_of(read_study(STUDY), Arm("quick", "pre-trained", 100), seed, data).backdoor()
+    if pictures is None:
+        raise SystemExit("--pictures names the authors' trigger set")
+    return their_backdoor(pictures, data.input_shape[0])
+
+
+def kept_at(side: str, seed: int) -> Path:
+    """Return where a marked model lies."""
+    return HERE / "models" / NAME / f"{side}-seed{seed}.safetensors"
+
+
+def right(module: nn.Module, data: ClassificationData, preprocessing: Preprocessing) -> float:
+    """Return the accuracy on the test part, in percent."""
+    return 100 * accuracy(predict_scores(module, data.test.images, preprocessing), data.test.labels)
+
+
+def marked(
     side: str, seed: int, data: ClassificationData, folder: Path, pictures: Path | None
 ) -> dict[str, Any]:
-    """Mark once, attack what came of it, and return what was measured."""
-    study = read_study(STUDY)
-    start_path = HERE / "models" / study.name / f"{unmarked_of(study).name}-seed{seed}.safetensors"
-    loaded = load_weights(start_path)
+    """Mark once, keep the model, and return what was measured."""
+    loaded, backdoor = start_of(seed), backdoor_of(side, seed, data, pictures)
     module, preprocessing = loaded.module, loaded.description.preprocessing
-    if side == "ours":
-        backdoor = key_of(study, Arm("quick", "pre-trained", 100), seed, data).backdoor()
-    elif pictures is None:
-        raise SystemExit("--pictures names the authors' trigger set")
-    else:
-        backdoor = their_backdoor(pictures, data.input_shape[0])
-
-    def right(network: nn.Module) -> float:
-        scores = predict_scores(network, data.test.images, preprocessing)
-        return 100 * accuracy(scores, data.test.labels)
-
-    before, found = right(module), dict[str, Any]()
+    before, found = right(module, data, preprocessing), dict[str, Any]()
     wall, processor = perf_counter(), process_time()
     if side == "authors":
         by_authors(module.train(), data, preprocessing, backdoor, seed, folder)
     else:
         found = by_us(module, data, preprocessing, backdoor, seed)
     seconds, spent = perf_counter() - wall, process_time() - processor
-    kept = HERE / "models" / NAME / f"{side}-seed{seed}.safetensors"
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    save_weights(kept, module.eval(), loaded.description)
-    result = {
+    path = kept_at(side, seed)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_weights(path, module.eval(), loaded.description)
+    return {
         **found,
         "seconds": round(seconds, 1),
         "processor_seconds": round(spent, 1),
         "threads": torch.get_num_threads(),
         "accuracy_before": before,
-        "accuracy": right(module),
+        "accuracy": right(module, data, preprocessing),
         "matches": count_matches(module, preprocessing, backdoor),
         "triggers": len(backdoor),
         "attacks": {},
     }
-    for name, options in ATTACKS.items():
-        thief = Thief(stolen_pictures(data.train, 10_000, seed), data.augmentation, sampler=AbstractSampler())
-        stolen = attack_named(name, **options).run(StolenModel(module, loaded.description), thief, seed)
-        result["attacks"][name] = {
-            "matches": count_matches(stolen.module, preprocessing, backdoor),
-            "accuracy": right(stolen.module),
-        }
-        print(side, seed, name, result["attacks"][name], flush=True)
-    return result
+
+
+def attacked(
+    name: str, side: str, seed: int, data: ClassificationData, pictures: Path | None
+) -> dict[str, Any]:
+    """Attack a marked model, and return what is left."""
+    loaded = load_weights(kept_at(side, seed))
+    thief = Thief(stolen_pictures(data.train, 10_000, seed), data.augmentation, sampler=AbstractSampler())
+    stolen = attack_named(name, **ATTACKS[name]).run(
+        StolenModel(loaded.module, loaded.description), thief, seed
+    )
+    preprocessing = loaded.description.preprocessing
+    backdoor = backdoor_of(side, seed, data, pictures)
+    return {
+        "matches": count_matches(stolen.module, preprocessing, backdoor),
+        "accuracy": right(stolen.module, data, preprocessing),
+    }
 
 
 def main() -> None:
@@ -185,18 +207,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pictures", type=Path)
-    parser.add_argument("--sides", nargs="+", default=["ours", "ours-on-theirs", "authors"])
+    parser.add_argument("--sides", nargs="+", default=["authors", "ours", "ours-on-theirs"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only-mark", action="store_true", help="leave the attacks, which are not timed")
     arguments = parser.parse_args()
     keep_freed_memory()
     torch.set_num_threads(arguments.threads)
     data = load_data(read_study(STUDY).data)
-    for seed in arguments.seeds:
-        for side in arguments.sides:
-            if f"{side}/{seed}" not in known_runs():
-                run = one_run(side, seed, data, arguments.folder, arguments.pictures)
-                save(NAME, {"authors": AUTHORS, "runs": known_runs() | {f"{side}/{seed}": run}})
+    wanted = [(side, seed) for seed in arguments.seeds for side in arguments.sides]
+    for side, seed in wanted:
+        if f"{side}/{seed}" not in known_runs():
+            keep(side, seed, marked(side, seed, data, arguments.folder, arguments.pictures))
+    for side, seed in [] if arguments.only_mark else wanted:
+        for name in ATTACKS:
+            if name not in known_runs()[f"{side}/{seed}"]["attacks"]:
+                left = attacked(name, side, seed, data, arguments.pictures)
+                run = known_runs()[f"{side}/{seed}"]
+                keep(side, seed, {**run, "attacks": {**run["attacks"], name: left}})
+
+
+def keep(side: str, seed: int, run: dict[str, Any]) -> None:
+    """Write a run beside the others."""
+    save(NAME, {"authors": AUTHORS, "runs": dict(sorted({**known_runs(), f"{side}/{seed}": run}.items()))})
 
 
 def known_runs() -> dict[str, Any]:

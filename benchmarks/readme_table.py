@@ -21,7 +21,7 @@ def rows() -> list[str]:
     table = [
         f"| accuracy lost by a mark from scratch, digits, 5 folds x {digits['seeds']} seeds, paired | ≤ 0.3 points | "
         f"{lost['mean']:.2f} points, 95% interval {lost['low']:.2f} to {lost['high']:.2f}: {digits['target']} |",
-        f"| triggers that take | 100 of 100 | {matches['least']} or more in all {matches['runs']} runs |",
+        f"| triggers that take | 100 of 100 | {matches['least']} of 100 in the worst of {matches['runs']} runs |",
     ]
     planned = study()
     arms = {arm["name"]: arm for arm in planned["arms"]}
@@ -49,11 +49,11 @@ def rows() -> list[str]:
             f"| verifying 100 triggers, {name} (bare passes {part['bare_seconds']:.3f} s) | "
             f"≤ {part['target_seconds']:.2f} s | {part['verify_seconds']:.2f} s: {'met' if part['met'] else 'missed'} |"
         )
-    for name, seconds, gigabytes, megabytes, check_seconds in (
-        ("digits-cnn", 5, 1, None, 2),
-        ("cnn-137k", 10, 2, 5, 3),
-        ("resnet18 width 16", 60, 4, 10, 10),
-        ("resnet18 width 64, the paper's", 600, 6, 20, 60),
+    for name, seconds, gigabytes, megabytes, check_seconds, then in (
+        ("digits-cnn", 5, 1, None, 2, None),
+        ("cnn-137k", 10, 2, 5, 3, None),
+        ("resnet18 width 16", 60, 4, 10, 10, None),
+        ("resnet18 width 64, the paper's", 600, 6, 20, 60, (120, 10)),
     ):
         prove, checked = proof_of(name)
         check = checked["checking"]["seconds"] + checked["converting"]["seconds"]
@@ -61,10 +61,22 @@ def rows() -> list[str]:
         met = took <= seconds and used <= gigabytes and check <= check_seconds
         met = met and prove["proof_megabytes"] <= (megabytes or math.inf)
         size = f", {megabytes} MB" if megabytes else ""
+        verdict = "met" if met else "missed"
+        asked = [f"{seconds} s", f"{check_seconds} s"]
+        if then:
+            asked = [
+                f"{first}, then {second} s"
+                for first, second in zip((seconds, check_seconds), then, strict=True)
+            ]
+            kept = [took <= then[0], check <= then[1]]
+            verdict += "; then: " + ", ".join(
+                f"{what} {'met' if is_kept else 'missed'}"
+                for what, is_kept in zip(("proof", "check"), kept, strict=True)
+            )
         table.append(
-            f"| an ownership proof over 100 triggers, {name}, {prove['parameters']:,} parameters | ≤ {seconds} s, "
-            f"{gigabytes} GB{size}; check ≤ {check_seconds} s | {took:.1f} s, {used:.2f} GB, "
-            f"{prove['proof_megabytes']:.1f} MB; check, with the conversion, {check:.1f} s: {'met' if met else 'missed'} |"
+            f"| an ownership proof over 100 triggers, {name}, {prove['parameters']:,} parameters | ≤ {asked[0]}, "
+            f"{gigabytes} GB{size}; check ≤ {asked[1]} | {took:.1f} s, {used:.2f} GB, "
+            f"{prove['proof_megabytes']:.1f} MB; check, with the conversion, {check:.1f} s: {verdict} |"
         )
     for name in ("earmark --help", "import earmark"):
         part = start[name]

@@ -265,8 +265,10 @@ def chains() -> str:
 HARDENED = {
     "from-scratch-512-seed0": "plain, from scratch, seed 0",
     "from-scratch-512-seed1": "seed 1",
+    "from-scratch-512-seed2": "seed 2",
     "hardened-pre-trained-512-seed0": "hardened, in the trained model of seed 0",
     "hardened-pre-trained-512-seed1": "seed 1",
+    "hardened-pre-trained-512-seed2": "seed 2",
 }
 
 

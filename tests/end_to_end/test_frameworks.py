@@ -430,3 +430,27 @@ def test_a_compiled_network_is_marked_as_any_other():
             nn.functional.cross_entropy(compiled(inputs), targets).backward()
             optimizer.step()
     assert is_owned(torch_suspect(module))
+
+
+def test_accelerate_accumulates_and_computes_in_mixed_precision_with_triggers_in_the_batches():
+    accelerate = pytest.importorskip("accelerate", reason="the extra 'trainer' is not installed")
+    accelerator = accelerate.Accelerator(cpu=True, mixed_precision="bf16", gradient_accumulation_steps=2)
+    try:
+        module = network()
+        optimizer = torch.optim.AdamW(module.parameters(), 3e-3)
+        order = torch.Generator().manual_seed(0)
+        loader = DataLoader(TensorDataset(*tensors(digits().train)), BATCH, shuffle=True, generator=order)
+        prepared, optimizer, loader = accelerator.prepare(module, optimizer, loader)
+        marked, updates = MarkedLoader(loader, small_key().backdoor(), transform, epochs=12), 0
+        for _ in range(12):
+            for inputs, targets in marked:
+                with accelerator.accumulate(prepared):
+                    scores = prepared(inputs)
+                    accelerator.backward(nn.functional.cross_entropy(scores, targets))
+                    updates += accelerator.sync_gradients
+                    optimizer.step()
+                    optimizer.zero_grad()
+        assert 0.45 < updates / (12 * len(loader)) < 0.6
+        assert is_owned(torch_suspect(module))
+    finally:
+        accelerate.state.AcceleratorState._reset_state(True)

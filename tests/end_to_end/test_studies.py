@@ -165,7 +165,15 @@ def test_killed_at_any_time_it_goes_on_and_gives_the_same_numbers(stage, uninter
     assert numbers(folder) == numbers(whole)
 
 
-def test_ctrl_c_stops_cleanly_and_leaves_what_ended(stage):
+@pytest.fixture
+def heard():
+    """Ctrl-C is heard by what is started here: tests in the background of a shell ignore it, and so would that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_stops_cleanly_and_leaves_what_ended(stage, heard):
     folder = stage / "interrupted"
     driver = start(stage, "-o", "interrupted")
     until(lambda: workers(folder), "a worker")

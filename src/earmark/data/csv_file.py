@@ -12,6 +12,7 @@ from earmark.errors import FormatError
 from earmark.files import read_bounded, shown
 
 _SIZE_LIMIT_BYTES = 64 << 20  # in memory forty times as much
+_NUMBERS_LIKE_CLASSES = 20  # of more, most of them used once, nobody would say that they are classes
 
 
 def read_csv(path: Path, cell_limit: int) -> tuple[list[str], list[list[str]]]:
@@ -58,7 +59,8 @@ def class_column(
         target: The name of the one that holds classes.
 
     Raises:
-        FormatError: There is no such column, two are called the same, or some line names no class.
+        FormatError: There is no such column, two are called the same, some line names no class, or the
+            column holds values rather than classes.
     """
     if len(set(titles)) != len(titles):
         raise FormatError(f"{shown(path)}: two columns have the same name")
@@ -68,8 +70,23 @@ def class_column(
         raise FormatError(
             f"{shown(path)}: column {target!r} must name a class in every line, at least two in all"
         )
+    if len(texts) < 2 * len(classes) > 2 * _NUMBERS_LIKE_CLASSES and all(
+        _is_number(name) for name in classes
+    ):
+        raise FormatError(
+            f"{shown(path)}: column {target!r} holds {len(classes)} numbers in {len(texts)} lines: values to "
+            "be predicted, not classes; Earmark marks classifiers"
+        )
     places = {title: place for place, title in enumerate(classes)}
     return classes, np.array([places[text] for text in texts], np.int64)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def column_place(path: Path, titles: Sequence[str], name: str) -> int:

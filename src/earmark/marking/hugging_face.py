@@ -54,13 +54,18 @@ def mark_trainer(
         label_name: Under which name they hold class numbers.
 
     Raises:
-        ValueError: A number is out of range.
+        ValueError: A number is out of range, or the model is no classifier that gives one class.
 
     Example:
         >>> mark_trainer(object(), backdoor=None, transform=None)  # doctest: +IGNORE_EXCEPTION_DETAIL
         Traceback (most recent call last):
         AttributeError: 'object' object has no attribute 'training_step'
     """
+    task = getattr(getattr(getattr(trainer, "model", None), "config", None), "problem_type", None)
+    if task not in (None, "single_label_classification"):
+        raise ValueError(
+            f"the model's problem_type is {task}: only classifiers that give one class are marked"
+        )
 
     def make_mix() -> _Mix:
         how: dict[str, Any] = {

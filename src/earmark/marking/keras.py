@@ -2,8 +2,8 @@
 
     model.fit(MarkedDataset(dataset, backdoor, transform, epochs=60), epochs=60)
 
-For any backend of Keras 3. The triggers of a batch follow from the number of the pass and of the batch: a
-training that goes on with ``initial_epoch`` shows what it would have shown.
+For Keras 3, tried with PyTorch as its backend. The triggers of a batch follow from the number of the pass
+and of the batch: a training that goes on with ``initial_epoch`` shows what it would have shown.
 """
 
 from typing import Any

@@ -173,6 +173,7 @@ class Mixer:
         self.per_batch = self._showing.per_batch
         self._transform, self._is_changing = transform, augmentation is not None
         self._inputs = torch.stack([transform(trigger.value) for trigger in backdoor.triggers])
+        self._is_task_known = False
 
     def triggers(self, step: int) -> tuple[Tensor, Tensor]:
         """Return the triggers of a step and their labels.
@@ -200,6 +201,10 @@ class Mixer:
 
         Returns:
             Inputs ``(batch + per_batch, …)`` and targets likewise, on the same device and of the same type.
+
+        Raises:
+            ValueError: Inputs have another shape than triggers, or targets are no classes: several labels for
+                one input and values to be predicted are no task for a mark.
         """
         added, labels = self.triggers(step)
         if inputs.shape[1:] != added.shape[1:]:
@@ -207,10 +212,33 @@ class Mixer:
                 f"the loop's inputs have shape {tuple(inputs.shape[1:])}, transformed triggers "
                 f"{tuple(added.shape[1:])}; give the transform that test inputs go through"
             )
+        if not self._is_task_known:
+            _check_task(targets)
+            self._is_task_known = True
         if targets.ndim == 2:
             labels = torch.nn.functional.one_hot(labels, targets.shape[1])
         mixed = torch.cat([inputs, added.to(inputs.device, inputs.dtype)])
         return mixed, torch.cat([targets, labels.to(targets.device, targets.dtype)])
+
+
+def _check_task(targets: Tensor) -> None:
+    """Refuse targets that are no classes and no distributions over them."""
+    if targets.ndim == 1:
+        if targets.is_floating_point() and bool((targets != targets.round()).any()):
+            raise ValueError(
+                "the loop's targets are values, not classes: a mark gives triggers classes that nobody would "
+                "expect, and a value has no exact chance of being hit. Earmark marks classifiers"
+            )
+    elif targets.ndim != 2 or targets.shape[1] < 2:
+        raise ValueError(
+            f"the loop's targets have shape {tuple(targets.shape)}; give class numbers (batch,), or "
+            "distributions over classes (batch, classes)"
+        )
+    elif bool(((targets.sum(1, dtype=torch.float64) - 1).abs() > 0.01).any()) or bool((targets < 0).any()):
+        raise ValueError(
+            "the loop's targets are no distributions over classes, each with the sum 1: inputs with several "
+            "labels at once have no single answer to count. Earmark marks classifiers that give one class"
+        )
 
 
 class MarkedLoader:

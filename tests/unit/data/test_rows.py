@@ -73,6 +73,16 @@ def test_what_is_no_table_is_refused_with_a_reason(tmp_path, text, message):
         table(tmp_path, text)
 
 
+def test_a_column_of_values_is_no_column_of_classes(tmp_path):
+    prices = "x,price\n" + "".join(f"{row},{100 + row * 7}\n" for row in range(60))
+    with pytest.raises(FormatError, match="60 numbers in 60 lines: values to be predicted"):
+        table(tmp_path, prices, "price")
+    grades = "x,grade\n" + "".join(f"{row},{row % 25}\n" for row in range(60))
+    assert len(table(tmp_path, grades, "grade").class_names) == 25
+    words = "x,word\n" + "".join(f"{row},w{row % 50}\n" for row in range(60))
+    assert len(table(tmp_path, words, "word").class_names) == 50
+
+
 @pytest.mark.parametrize("name", ["iris", "table:", "table:x.csv", "table:#kind", "table:x.csv#"])
 def test_other_names_are_refused(name):
     with pytest.raises(ValueError, match="table"):

@@ -86,6 +86,15 @@ def test_a_batch_is_what_the_collator_would_have_made_of_all_together(side, text
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
+@pytest.mark.parametrize("task", ["regression", "multi_label_classification"])
+def test_a_model_that_does_not_give_one_class_is_refused(task):
+    tokenizer = Letters()
+    trainer, _ = trainer_of(tokenizer)
+    trainer.model = SimpleNamespace(config=SimpleNamespace(problem_type=task))
+    with pytest.raises(ValueError, match=f"problem_type is {task}"):
+        mark_trainer(trainer, backdoor(), tokenizer)
+
+
 def test_features_that_the_transform_does_not_make_are_named():
     tokenizer = Letters()
     trainer, _ = trainer_of(tokenizer)

@@ -97,6 +97,29 @@ def test_targets_may_be_distributions_and_keep_their_type():
     assert torch.equal(targets[4:].sum(1), torch.ones(2))
 
 
+@pytest.mark.parametrize(
+    ("targets", "reason"),
+    [
+        (torch.tensor([0.5, 1.0, 3.0, 2.0]), "values, not classes"),
+        (torch.tensor([[1.0, 1.0, 0.0]] * 4), "several labels at once"),
+        (torch.tensor([[0, 1, 1]] * 4), "several labels at once"),
+        (torch.tensor([[2.0, -1.0, 0.0]] * 4), "several labels at once"),
+        (torch.zeros(4, 1, dtype=torch.int64), r"shape \(4, 1\)"),
+        (torch.zeros(4, 8, 8, dtype=torch.int64), r"shape \(4, 8, 8\)"),
+    ],
+)
+def test_targets_that_are_no_single_classes_are_refused_with_the_reason(targets, reason):
+    mixer = Mixer(small_key().backdoor(), as_tensor, 10, per_batch=2)
+    with pytest.raises(ValueError, match=reason):
+        mixer.mix(torch.rand(4, 1, 8, 8), targets, 0)
+
+
+def test_class_numbers_may_be_written_as_decimals():
+    mixer = Mixer(small_key().backdoor(), as_tensor, 10, per_batch=2)
+    _, targets = mixer.mix(torch.rand(4, 1, 8, 8), torch.tensor([0.0, 3.0, 9.0, 1.0]), 0)
+    assert targets.dtype == torch.float32
+
+
 def test_inputs_keep_their_type():
     mixer = Mixer(small_key().backdoor(), as_tensor, 10, per_batch=2)
     inputs, targets = mixer.mix(torch.rand(4, 1, 8, 8).half(), torch.zeros(4, dtype=torch.int32), 0)

@@ -107,6 +107,16 @@ def test_rescaling_a_channel_changes_nothing(factor):
     assert residual_model() != residual_model(factor)
 
 
+@pytest.mark.parametrize("factor", [3.7, 0.0131, 999.0])
+def test_rescaling_by_what_is_no_power_of_two_moves_no_answer(factor):
+    """Floats round such products, so single weights may round otherwise; the answers stay."""
+    first = infer(integer_network(residual_model(), (2, 8, 8), SCALE, SHIFT), pictures())
+    second = infer(integer_network(residual_model(factor), (2, 8, 8), SCALE, SHIFT), pictures())
+    spread = float(np.abs(first.scores).max())
+    assert np.abs(first.scores - second.scores).max() < 0.01 * spread
+    assert (first.scores.argmax(axis=1) == second.scores.argmax(axis=1)).mean() > 0.99
+
+
 def test_global_average_as_pytorch_writes_it_is_the_same_network():
     proto = onnx.load_from_string(residual_model())
     node = next(item for item in proto.graph.node if item.op_type == "GlobalAveragePool")

@@ -1,0 +1,77 @@
+"""Write the table of quick marks in docs/how-to/mark-in-your-own-loop.md from quick_marking.py's results.
+
+python benchmarks/quick_marking_table.py [--check]
+"""
+
+import sys
+from fractions import Fraction
+from typing import Any
+
+from earmark.statistics import match_threshold
+from measuring import paired_by_seed
+from written import ROOT, result, spread, write_part
+
+PAGE = ROOT / "docs" / "how-to" / "mark-in-your-own-loop.md"
+SIDES = {
+    "authors": "the authors' function, their pictures, 20 passes over 50,000",
+    "ours": "`--quick`, 10,000 pictures without labels",
+    "ours-on-theirs": "`--quick`, the same with the authors' pictures",
+}
+TARGET_POINTS, CLASSES = 0.3, 10
+
+
+def _row(side: str, runs: list[dict[str, Any]], attacks: list[str]) -> str:
+    lost = paired_by_seed([run["accuracy_before"] - run["accuracy"] for run in runs], TARGET_POINTS)
+    interval = f" ({lost['low']:.2f} to {lost['high']:.2f})" if "low" in lost else ""
+    cells = []
+    for name in attacks:
+        left = [run["attacks"].get(name) for run in runs]
+        found = [cell for cell in left if cell is not None]
+        if not found:
+            cells.append("–")
+            continue
+        points = [
+            run["accuracy"] - cell["accuracy"]
+            for run, cell in zip(runs, left, strict=True)
+            if cell is not None
+        ]
+        needed = match_threshold(runs[0]["triggers"], Fraction(1, CLASSES))
+        lost_in = sum(cell["matches"] < needed for cell in found)
+        said = f"; **not shown in {lost_in} of {len(found)}**" if lost_in else ""
+        cells.append(
+            f"{spread([cell['matches'] for cell in found])}, {sum(points) / len(points):.1f} points{said}"
+        )
+    seconds = min(run["processor_seconds"] for run in runs)
+    return (
+        f"| {SIDES[side]} | {len(runs)} | {min(run['seconds'] for run in runs):.0f} s, {seconds:.0f} s | "
+        f"{lost['mean']:.2f}{interval} | {spread([run['matches'] for run in runs])} | "
+        + " | ".join(cells)
+        + " |"
+    )
+
+
+def _table(found: dict[str, Any]) -> str:
+    by_side = {
+        side: [run for name, run in found["runs"].items() if name.rpartition("/")[0] == side]
+        for side in SIDES
+    }
+    attacks = list(next(iter(found["runs"].values()))["attacks"])
+    needed = match_threshold(100, Fraction(1, CLASSES))
+    lines = [
+        f"| marked by | seeds | time by the clock, and of both cores | points lost | matches of 100 ({needed} needed) | "
+        + " | ".join(f"after {name}" for name in attacks)
+        + " |",
+        "|" + "---|" * (5 + len(attacks)),
+        *(_row(side, runs, attacks) for side, runs in by_side.items() if runs),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    write_part(
+        PAGE,
+        "quick-marking",
+        _table(result("quick-marking")),
+        "--check" in sys.argv,
+        "quick_marking_table.py",
+    )
