@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from fractions import Fraction
 from typing import Literal
 from zipfile import ZipFile
 
@@ -16,7 +17,10 @@ from sklearn.preprocessing import StandardScaler
 
 from earmark.data.rows import load_table
 from earmark.formats import marking_key_v1
+from earmark.keys import OwnerKey, Task, keygen
 from earmark.marking.scikit_learn import MarkedClassifier
+from earmark.triggers.rows import RowGeometry
+from earmark.triggers.sparse_rows import SparseRowsSampler
 from end_to_end.commands import PASSPHRASE, earmark, one_line_error
 from loopback import served
 
@@ -257,6 +261,14 @@ def test_a_forest_of_another_table_is_refused_with_its_size(folder, tmp_path):
 )
 def test_other_estimators_need_no_to_row(folder, estimator, least):
     table = load_table(f"table:{folder / 'wine.csv'}#grape")
-    marked = MarkedClassifier(estimator, read_key(folder).backdoor(), least_match_rate=0)
+    key = keygen(  # the same each time: of a flat classifier 67 to 83 take, by the key
+        OwnerKey("Test owner", bytes(range(32))),
+        Task(RowGeometry(table.columns), table.class_names),
+        SparseRowsSampler(table),
+        triggers_per_set=160,
+        survival=Fraction(9, 10),
+        random_bytes=np.random.default_rng(1).bytes,
+    )
+    marked = MarkedClassifier(estimator, key.backdoor(), least_match_rate=0)
     marked.fit(table.values, table.labels)
     assert marked.match_count_ >= least

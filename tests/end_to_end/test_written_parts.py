@@ -21,6 +21,7 @@ ROOT = Path(__file__).parents[2]
         "games_table.py",
         "opened_set_table.py",
         "proof_table.py",
+        "quick_marking_table.py",
         "robustness_table.py",
         "recordings_table.py",
         "texts_table.py",

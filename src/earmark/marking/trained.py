@@ -42,8 +42,6 @@ class TrainedRecipe:
         blended: Share of the clean pictures that are shown blended with another one, 0 to 1. Of pictures that
             the model was trained on it is sure, and its answers say little of what it would say elsewhere;
             between two of them they say more, and a few pictures become many.
-        own_share: Share of the original's answers in the targets, above 0 to 1; the rest are the pictures'
-            labels. 1 looks at no label.
         held_margin: By how much a trigger's label has to lead all other classes, in scores, before the rate
             falls.
     """
@@ -52,7 +50,7 @@ class TrainedRecipe:
         default_factory=lambda: TrainingSettings(epochs=1, batch_size=100, learning_rate=0.01)
     )
     embedding: Embedding = field(
-        default_factory=lambda: Embedding(weight=0.1, clean_norm=False, kept_norm=True, lead=4.0)
+        default_factory=lambda: Embedding(weight=0.1, clean_norm=False, kept_norm=True, lead=3.0)
     )
     augmentation: TriggerAugmentation | None = None
     per_batch: int = 25
@@ -60,7 +58,6 @@ class TrainedRecipe:
     most_steps: int = 2000
     settling_steps: int = 300
     blended: float = 0.5
-    own_share: float = 1.0
     held_margin: float = 0.5
 
     def __post_init__(self) -> None:
@@ -70,8 +67,6 @@ class TrainedRecipe:
             raise ValueError(f"triggers that are to lead by {self.held_margin} are taught at least that lead")
         if not 0 <= self.blended <= 1:
             raise ValueError(f"blended is a share, 0 to 1, not {self.blended}")
-        if not 0 < self.own_share <= 1:
-            raise ValueError(f"own_share is a share, above 0 to 1, not {self.own_share}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +102,8 @@ def mark_trained(
 
     Args:
         module: The trained network; left in evaluation mode.
-        split: Pictures of its task, a fiftieth of the training data or more; labels are looked at only
-            where the recipe says so. A tenth, at most 1,000, is held out to see how far the marked model
-            answers as the original.
+        split: Pictures of its task, a fiftieth of the training data or more; labels are not looked at. A
+            tenth, at most 1,000, is held out to see how far the marked model answers as the original.
         preprocessing: From pictures, and from triggers, to what the network reads.
         backdoor: T and T_L.
         recipe: How.
@@ -206,13 +200,11 @@ class _Answered:
 
         self._original = deepcopy(module).eval().requires_grad_(False)
         self._device = next(module.parameters()).device
-        is_last = recipe.settings.channels_last
-        self._memory_format = torch.channels_last if is_last else torch.preserve_format
+        self._memory_format = torch.channels_last if recipe.settings.channels_last else torch.preserve_format
         self._original.to(memory_format=self._memory_format)  # type: ignore[call-overload]  # missing in the stub
         self._batches, self._mixer = batches, mixer
         self._steps_per_epoch = recipe.look_every
-        self._blended, self._own_share = recipe.blended, recipe.own_share
-        self._seed = recipe.settings.seed
+        self._blended, self._seed = recipe.blended, recipe.settings.seed
         self._first = 0
 
     @property
@@ -226,28 +218,20 @@ class _Answered:
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Return inputs and probabilities of a step, triggers last."""
-        inputs, labels = self._batches.batch(self._first + step)
-        shares, others = self._blending(len(inputs), self._first + step)
-        inputs = _blend(inputs, shares, others)
+        inputs = self._blend(self._batches.batch(self._first + step)[0], self._first + step)
         with torch.inference_mode():
             seen = inputs.to(self._device, memory_format=self._memory_format)
             targets = self._original(seen).softmax(1).cpu()
-        if self._own_share < 1:
-            told = nn.functional.one_hot(labels, targets.shape[1]).to(targets.dtype)
-            targets = torch.lerp(_blend(told, shares, others), targets, self._own_share)
         return self._mixer.mix(inputs, targets.clone(), self._first + step)
 
-    def _blending(self, count: int, step: int) -> tuple[Tensor, Tensor]:
-        """Return for each picture of a batch its own share, drawn evenly or 1, and whose the rest is."""
+    def _blend(self, inputs: Tensor, step: int) -> Tensor:
+        """Return pictures of which some are blended with another of the batch, in shares drawn evenly."""
         draws = np.random.default_rng([self._seed, step, 17])
+        count = len(inputs)
         chosen, shares = draws.random(count) < self._blended, draws.random(count, np.float32)
-        others = torch.from_numpy(draws.permutation(count))
-        return torch.from_numpy(np.where(chosen, shares, np.float32(1))), others
-
-
-def _blend(values: Tensor, shares: Tensor, others: Tensor) -> Tensor:
-    own = shares.view(-1, *[1] * (values.ndim - 1))
-    return own * values + (1 - own) * values[others]
+        others = inputs[torch.from_numpy(draws.permutation(count))]
+        own = torch.from_numpy(np.where(chosen, shares, np.float32(1))).view(-1, *[1] * (inputs.ndim - 1))
+        return own * inputs + (1 - own) * others
 
 
 def _trigger_margins(
