@@ -2,7 +2,7 @@
 
 As Kim et al. (ICML 2023, margin-based watermarking) teach theirs: before each step the triggers are moved, in five steps
 and within a cube around each, to where the network is least sure of their labels, and taught there. Data, keys and copies are
-those of trigger_kinds.py; the radius is in what the network reads, whose pixels have a standard deviation of about one.
+those of trigger_kinds.py; the radius is in units of what the network reads.
 
     python benchmarks/margins.py [--seeds 3]
 """
@@ -12,7 +12,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from sklearn.model_selection import train_test_split
 from torch import Tensor, nn
 
 from earmark.data import Split
@@ -25,7 +24,7 @@ from earmark.training import SMALL_DATA_SETTINGS, SplitBatches, train
 from earmark.triggers import Backdoor
 from earmark.triggers.in_distribution import InDistributionSampler
 from measuring import mean_interval, save
-from trigger_kinds import DESCRIPTION, HeldOut, answers, new_key, trained
+from trigger_kinds import DESCRIPTION, HeldOut, answers, divided, new_key, trained
 
 RADII = (0.0, 0.1, 0.2, 0.3, 0.6)
 ASCENT_STEPS = 5
@@ -72,14 +71,11 @@ def main() -> None:
     every = digits_images()
     found = {radius: {"lost": [], "matches": [], "copied": [], "copy": []} for radius in RADII}
     for seed in range(arguments.seeds):
-        places = np.arange(len(every))
-        rest, tested = train_test_split(places, test_size=360, stratify=every.labels, random_state=seed)
-        used, kept = train_test_split(rest, test_size=360, stratify=every.labels[rest], random_state=seed)
-        split, test = (Split(every.images[part], every.labels[part]) for part in (used, tested))
+        split, held_out, test = divided(every, seed)
         clean = accuracy(
             predict_scores(trained(split, seed), test.images, DESCRIPTION.preprocessing), test.labels
         )
-        backdoor = new_key(InDistributionSampler(HeldOut(every.images[kept])), seed).backdoor()
+        backdoor = new_key(InDistributionSampler(HeldOut(held_out.images)), seed).backdoor()
         triggers = np.stack([trigger.value for trigger in backdoor.triggers])
         labels = np.array(backdoor.labels)
         for radius, result in found.items():

@@ -65,6 +65,15 @@ def new_key(sampler: Sampler, seed: int) -> MarkingKey:
     )
 
 
+def divided(every: Split, seed: int) -> tuple[Split, Split, Split]:
+    """Return what is trained on, what triggers are taken from, and what accuracy is measured on."""
+    places = np.arange(len(every))
+    rest, tested = train_test_split(places, test_size=360, stratify=every.labels, random_state=seed)
+    used, kept = train_test_split(rest, test_size=360, stratify=every.labels[rest], random_state=seed)
+    split, held_out, test = (Split(every.images[part], every.labels[part]) for part in (used, kept, tested))
+    return split, held_out, test
+
+
 def trained(split: Split, seed: int, key: MarkingKey | None = None) -> torch.nn.Module:
     """Return a network trained on the data, with the key's mark if there is one."""
     settings = replace(SMALL_DATA_SETTINGS, seed=seed)
@@ -99,10 +108,7 @@ def main() -> None:
     samplers = ("abstract", "noise", "noise-gaussian", "in-distribution")
     found = {name: {"lost": [], "matches": [], "copied": [], "refused": []} for name in samplers}
     for seed in range(arguments.seeds):
-        places = np.arange(len(every))
-        rest, tested = train_test_split(places, test_size=360, stratify=every.labels, random_state=seed)
-        used, kept = train_test_split(rest, test_size=360, stratify=every.labels[rest], random_state=seed)
-        split, test = (Split(every.images[part], every.labels[part]) for part in (used, tested))
+        split, held_out, test = divided(every, seed)
         limit = np.quantile(distances(test.images, split.images), 1 - REFUSED_REAL_SHARE)
         clean = trained(split, seed)
         clean_accuracy = accuracy(predict_scores(clean, test.images, DESCRIPTION.preprocessing), test.labels)
@@ -110,7 +116,7 @@ def main() -> None:
             "abstract": AbstractSampler(),
             "noise": NoiseSampler(),
             "noise-gaussian": NoiseSampler("gaussian"),
-            "in-distribution": InDistributionSampler(HeldOut(every.images[kept])),
+            "in-distribution": InDistributionSampler(HeldOut(held_out.images)),
         }
         for name, sampler in made.items():
             key = new_key(sampler, seed)

@@ -434,9 +434,8 @@ def test_a_compiled_network_is_marked_as_any_other():
 
 def test_accelerate_accumulates_and_computes_in_mixed_precision_with_triggers_in_the_batches():
     accelerate = pytest.importorskip("accelerate", reason="the extra 'trainer' is not installed")
-    accelerate.state.AcceleratorState._reset_state(
-        True
-    )  # it is one for the process, and the Trainer's tests made it
+    # It is one for the process, and the Trainer's tests made it.
+    accelerate.state.AcceleratorState._reset_state(True)
     try:
         accelerator = accelerate.Accelerator(cpu=True, mixed_precision="bf16", gradient_accumulation_steps=2)
         module = network()

@@ -12,15 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from filelock import FileLock, Timeout
-
 from earmark.commitment.canonical import Json
 from earmark.errors import FormatError, JournalError, UnsupportedVersionError
 from earmark.files import SECRET_MODE, read_bounded, shown, write_new
 from earmark.formats import api_record_lines_v1 as lines
+from earmark.formats.locking import acquired_lock
 from earmark.suspects.http.terms import Received
-
-LOCK_SECONDS = 5.0
 
 
 def system_clock() -> datetime:
@@ -48,15 +45,7 @@ class ApiRecord:
     def __init__(self, path: Path, root: bytes, clock: Callable[[], datetime] = system_clock) -> None:
         self._path, self._clock = path, clock
         self._writing = threading.Lock()
-        self._lock = FileLock(f"{path}.lock", timeout=LOCK_SECONDS, mode=SECRET_MODE)
-        try:
-            self._lock.acquire()
-        except Timeout as error:
-            raise JournalError(
-                f"another process uses the record {shown(path)}; wait until it has finished"
-            ) from error
-        except (OSError, NotImplementedError) as error:
-            raise JournalError(f"the record {shown(path)} cannot be locked: {error}") from error
+        self._lock = acquired_lock(path, "record")
         try:
             if not path.exists():
                 write_new(path, lines.first_line(root), SECRET_MODE)

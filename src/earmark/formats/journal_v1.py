@@ -10,18 +10,16 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from earmark.commitment.canonical import Json, canonical_json, parse_canonical_json
 from earmark.errors import FormatError, JournalError, UnsupportedVersionError
 from earmark.files import SECRET_MODE, read_bounded, shown, write_new
 from earmark.formats import journal_lines_v1 as lines
 from earmark.formats.answers_v1 import questions_id
+from earmark.formats.locking import acquired_lock
 from earmark.keys import SetId
 from earmark.suspects import Miss
 from earmark.verification import Reply
 
-LOCK_SECONDS = 5.0
 # Apart from sets that were shown to somebody of the same name by hand, whose answers are recorded elsewhere.
 _SHOWN = "questioned by this program: "
 
@@ -287,21 +285,16 @@ class Journal:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        lock = FileLock(f"{self._path}.lock", timeout=LOCK_SECONDS, mode=SECRET_MODE)
         try:
-            # Looked for first: otherwise a mistyped path would leave a lock file behind.
-            if not self._path.exists():
-                raise JournalError(
-                    f"the journal {shown(self._path)} is missing; it says which sets were shown to whom and "
-                    "is never made anew: restore it from a copy"
-                )
-            lock.acquire()
-        except Timeout as error:
+            is_there = self._path.exists()
+        except OSError as error:
+            raise JournalError(f"the journal {shown(self._path)} cannot be reached: {error}") from error
+        if not is_there:  # looked for first: otherwise a mistyped path would leave a lock file behind
             raise JournalError(
-                f"another process uses the journal {shown(self._path)}; wait until it has finished"
-            ) from error
-        except (OSError, NotImplementedError) as error:
-            raise JournalError(f"the journal {shown(self._path)} cannot be locked: {error}") from error
+                f"the journal {shown(self._path)} is missing; it says which sets were shown to whom and "
+                "is never made anew: restore it from a copy"
+            )
+        lock = acquired_lock(self._path, "journal")
         try:
             yield
         finally:

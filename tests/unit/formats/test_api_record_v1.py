@@ -81,7 +81,7 @@ def test_a_record_is_made_kept_and_gone_on_with(path):
 
 
 def test_one_process_at_a_time(path, monkeypatch):
-    monkeypatch.setattr("earmark.formats.api_record_v1.LOCK_SECONDS", 0.05)
+    monkeypatch.setattr("earmark.formats.locking.LOCK_SECONDS", 0.05)
     with ApiRecord(path, ROOT), pytest.raises(JournalError, match="another process"):
         ApiRecord(path, ROOT)
     ApiRecord(path, ROOT).close()
