@@ -70,9 +70,8 @@ def class_column(
         raise FormatError(
             f"{shown(path)}: column {target!r} must name a class in every line, at least two in all"
         )
-    if len(texts) < 2 * len(classes) > 2 * _NUMBERS_LIKE_CLASSES and all(
-        _is_number(name) for name in classes
-    ):
+    are_many = len(classes) > max(_NUMBERS_LIKE_CLASSES, len(texts) / 2)
+    if are_many and all(map(_is_number, classes)):
         raise FormatError(
             f"{shown(path)}: column {target!r} holds {len(classes)} numbers in {len(texts)} lines: values to "
             "be predicted, not classes; Earmark marks classifiers"

@@ -234,7 +234,7 @@ def _check_task(targets: Tensor) -> None:
             f"the loop's targets have shape {tuple(targets.shape)}; give class numbers (batch,), or "
             "distributions over classes (batch, classes)"
         )
-    elif bool(((targets.sum(1, dtype=torch.float64) - 1).abs() > 0.01).any()) or bool((targets < 0).any()):
+    elif bool(((targets.sum(1, dtype=torch.float32) - 1).abs() > 0.01).any()) or bool((targets < 0).any()):
         raise ValueError(
             "the loop's targets are no distributions over classes, each with the sum 1: inputs with several "
             "labels at once have no single answer to count. Earmark marks classifiers that give one class"
