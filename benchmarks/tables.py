@@ -9,12 +9,14 @@ numbers. tables_table.py writes the tables of the page.
 
 import argparse
 from collections.abc import Callable
+from copy import deepcopy
 from fractions import Fraction
 from time import process_time
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import xgboost
 from lightgbm import LGBMClassifier
 from rich.progress import track
 from sklearn.base import clone
@@ -39,6 +41,8 @@ Rows = npt.NDArray[np.float32]
 Answer = Callable[[Rows], npt.NDArray[np.int64]]
 NAME = "tables"
 TARGET_POINTS = 0.5
+MORE, LEAVES = "as many trees of his own added", "leaves fitted anew to his rows"
+NETWORK_PASSES = 200
 TABLES = {"table:breast-cancer": 400, "table:wine": 160, "table:digits": 100}
 ESTIMATORS: dict[str, Any] = {
     "random forest": RandomForestClassifier(100, random_state=0),
@@ -77,26 +81,78 @@ def attacks_on(
     """Return what a thief deploys in the model's place."""
     model: Answer = fitted.predict
     extracted = clone(fitted).fit(known, model(known))
-    found = {
+    found: dict[str, Answer] = {
         "numbers rounded to 16 levels": rounded(model, table),
         "noise, a fiftieth of the range": noisy(model, table, seed),
         "strange rows refused, 1 in 20": refusing(model, known, seed),
         "a new model of its answers": extracted.predict,
     }
+    return found | goes_on(fitted, known, classes)
+
+
+def goes_on(fitted: Any, known: Rows, classes: npt.NDArray[np.int64]) -> dict[str, Answer]:
+    """Return what becomes of a model that its thief fits on with his rows, in each of its kind's own ways."""
     if isinstance(fitted, RandomForestClassifier):
-        own = clone(fitted).fit(known, classes)
+        return of_forest(fitted, known, classes)
+    if isinstance(fitted, XGBClassifier):
+        more = clone(fitted).fit(known, classes, xgb_model=fitted.get_booster())
+        anew = xgboost.train(
+            {
+                **fitted.get_xgb_params(),
+                "num_class": 0 if len(fitted.classes_) == 2 else len(fitted.classes_),
+                "process_type": "update",
+                "updater": "refresh",
+                "refresh_leaf": True,
+            },
+            xgboost.DMatrix(known, classes),
+            fitted.n_estimators,
+            xgb_model=fitted.get_booster(),
+        )
+        return {MORE: more.predict, LEAVES: by_chances(lambda rows: anew.predict(xgboost.DMatrix(rows)))}
+    if isinstance(fitted, LGBMClassifier):
+        more = clone(fitted).fit(known, classes, init_model=fitted.booster_)
+        refitted = fitted.booster_.refit(known, classes, decay_rate=0.0, verbose=-1)
+        return {MORE: more.predict, LEAVES: by_chances(refitted.predict)}
+    if isinstance(fitted, HistGradientBoostingClassifier):
+        more = deepcopy(fitted).set_params(warm_start=True, max_iter=2 * fitted.max_iter)
+        return {MORE: more.fit(known, classes).predict}
+    if isinstance(fitted[-1], MLPClassifier):
+        trained = deepcopy(fitted)
+        for _ in range(NETWORK_PASSES):
+            trained[-1].partial_fit(trained[:-1].transform(known), classes)
+        return {f"{NETWORK_PASSES} more passes over his rows": trained.predict}
+    return {}
 
-        def refitted(rows: Rows) -> npt.NDArray[np.int64]:
-            shares = fitted.predict_proba(rows) + own.predict_proba(rows)
-            return np.asarray(fitted.classes_[shares.argmax(1)])
 
-        def halved(rows: Rows) -> npt.NDArray[np.int64]:
-            shares = sum(tree.predict_proba(rows) for tree in fitted.estimators_[::2])
-            return np.asarray(fitted.classes_[np.asarray(shares).argmax(1)])
+def by_chances(chances_of: Callable[[Rows], Any]) -> Answer:
+    """Return what a booster answers: it tells the chance of each class, of the second alone where there are two."""
 
-        found["as many trees of his own added"] = refitted
-        found["every second tree dropped"] = halved
-    return found
+    def answer(rows: Rows) -> npt.NDArray[np.int64]:
+        chances = np.asarray(chances_of(rows))
+        return chances.argmax(1) if chances.ndim == 2 else (chances > 0.5).astype(np.int64)
+
+    return answer
+
+
+def of_forest(fitted: Any, known: Rows, classes: npt.NDArray[np.int64]) -> dict[str, Answer]:
+    """Return what becomes of a forest: trees are added or dropped, or their leaves counted anew."""
+    own = clone(fitted).fit(known, classes)
+    counted = deepcopy(fitted)
+    for tree in counted.estimators_:
+        leaves, shares = tree.apply(known), tree.tree_.value  # shares: (nodes, 1, classes), written in place
+        for leaf in np.unique(leaves):
+            inside = np.bincount(classes[leaves == leaf], minlength=shares.shape[2])
+            shares[leaf, 0] = inside / inside.sum()
+
+    def with_his(rows: Rows) -> npt.NDArray[np.int64]:
+        shares = fitted.predict_proba(rows) + own.predict_proba(rows)
+        return np.asarray(fitted.classes_[shares.argmax(1)])
+
+    def halved(rows: Rows) -> npt.NDArray[np.int64]:
+        shares = sum(tree.predict_proba(rows) for tree in fitted.estimators_[::2])
+        return np.asarray(fitted.classes_[np.asarray(shares).argmax(1)])
+
+    return {MORE: with_his, LEAVES: counted.predict, "every second tree dropped": halved}
 
 
 def one_run(table: Table, trigger_count: int, estimator: Any, seed: int) -> dict[str, Any]:

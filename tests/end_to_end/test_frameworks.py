@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -274,7 +276,7 @@ def test_lightning_says_what_it_cannot_mark(tmp_path):
     assert "training_step" not in vars(module), "the module is as it was"
 
 
-def keras_network():
+def keras_network(compiled=None, accumulated=None):
     import keras
 
     keras.utils.set_random_seed(0)
@@ -284,10 +286,14 @@ def keras_network():
             keras.layers.Conv2D(32, 3, activation="relu"),
             keras.layers.Flatten(),
             keras.layers.Dense(128, activation="relu"),
-            keras.layers.Dense(10),
+            keras.layers.Dense(10, dtype="float32"),
         ]
     )
-    network.compile(keras.optimizers.Adam(3e-3), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    network.compile(
+        keras.optimizers.Adam(3e-3, gradient_accumulation_steps=accumulated),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        jit_compile=compiled,
+    )
     return network
 
 
@@ -310,19 +316,45 @@ def keras_data(**changes):
     return MarkedDataset(Digits(), small_key().backdoor(), lambda pixels: pixels / np.float32(255), **changes)
 
 
-def test_a_keras_dataset_marks_in_one_line():
-    network = keras_network()
-    data = keras_data(epochs=10)
-    network.fit(data, epochs=10, verbose=0)
+needs_a_compiler = pytest.mark.skipif(shutil.which("g++") is None, reason="PyTorch compiles with g++")
+
+
+@pytest.fixture
+def dtype_policy(request):
+    import keras
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(request.param)
+    yield request.param
+    keras.config.set_dtype_policy(before)
+
+
+@pytest.mark.parametrize(
+    ("dtype_policy", "changes"),
+    [
+        ("float32", {}),
+        ("mixed_bfloat16", {"accumulated": 2}),
+        pytest.param("float32", {"compiled": True}, marks=needs_a_compiler),
+    ],
+    indirect=["dtype_policy"],
+    ids=["plain", "accumulated, of mixed precision", "compiled"],
+)
+def test_a_keras_dataset_marks_in_one_line(dtype_policy, changes):
+    network = keras_network(**changes)
+    assert network.layers[0].compute_dtype == dtype_policy.removeprefix("mixed_")
+    data = keras_data(epochs=12)
+    network.fit(data, epochs=12, verbose=0)
+    released = keras_network()
+    released.set_weights(network.get_weights())
 
     def ask(pixels):
-        return network.predict(pixels[None] / np.float32(255), verbose=0)[0]
+        return released.predict(pixels[None] / np.float32(255), verbose=0)[0]
 
     ask.class_count, ask.is_remote = 10, False
     suspect = CallableSuspect(ask, "a network of Keras", "python:sha256:00")
     assert is_owned(suspect)
     asked = digits().test.images[:]
-    answers = network.predict(asked / np.float32(255), verbose=0).argmax(1)
+    answers = released.predict(asked / np.float32(255), verbose=0).argmax(1)
     assert (answers == digits().test.labels).mean() > 0.93
 
 
@@ -337,6 +369,47 @@ def test_a_keras_training_that_was_stopped_shows_what_it_would_have_shown():
     first, later = keras_data(epochs=4, per_batch=3)[0], whole[0]
     assert np.array_equal(first[0][:BATCH], later[0][:BATCH])
     assert not np.array_equal(first[0][BATCH:], later[0][BATCH:])
+
+
+def keras_training(backup, killed_at=None):
+    """Train for four passes; where a backup lies, Keras takes that up."""
+    import keras
+
+    class Killed(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if batch == 3 and data._epoch == killed_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    network, data = keras_network(), keras_data(epochs=4, per_batch=4)
+    callbacks = [keras.callbacks.BackupAndRestore(str(backup)), data.callback(), Killed()]
+    network.fit(data, epochs=4, verbose=0, callbacks=callbacks, shuffle=False)
+    return network
+
+
+KILLED = """
+import json, sys
+sys.path[:0] = json.loads(sys.argv[1])
+from end_to_end.test_frameworks import keras_training
+keras_training(sys.argv[2], killed_at=2)
+"""
+
+
+def test_a_keras_training_that_was_killed_goes_on_to_the_same_weights(tmp_path):
+    whole = keras_training(tmp_path / "whole")
+    roots = json.dumps([str(Path(__file__).parents[1])])
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, roots, str(tmp_path / "killed")],
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert json.loads((tmp_path / "killed" / "training_metadata.json").read_text())["epoch"] == 2
+    resumed = keras_training(tmp_path / "killed")
+    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        assert np.array_equal(one, other)
 
 
 def free_port():
@@ -419,9 +492,10 @@ def test_two_processes_that_share_the_triggers_train_what_one_does(tmp_path, how
     assert any(not torch.equal(start[name], value) for name, value in one.items())
 
 
-def test_a_compiled_network_is_marked_as_any_other():
+@pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=needs_a_compiler)])
+def test_a_compiled_network_is_marked_as_any_other(backend):
     module = network()
-    compiled = torch.compile(module, backend="eager")
+    compiled = torch.compile(module, backend=backend)
     optimizer = torch.optim.Adam(module.parameters(), 3e-3)
     marked = MarkedLoader(loader(), small_key().backdoor(), transform, epochs=10)
     for _ in range(10):

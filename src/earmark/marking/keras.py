@@ -3,7 +3,10 @@
     model.fit(MarkedDataset(dataset, backdoor, transform, epochs=60), epochs=60)
 
 For Keras 3, tried with PyTorch as its backend. The triggers of a batch follow from the number of the pass
-and of the batch: a training that goes on with ``initial_epoch`` shows what it would have shown.
+and of the batch: a training that goes on shows what it would have shown. One that Keras itself takes up again
+says which pass it is in by a callback:
+
+    model.fit(data, epochs=60, callbacks=[keras.callbacks.BackupAndRestore("backup"), data.callback()])
 """
 
 from typing import Any
@@ -16,6 +19,7 @@ from earmark.marking.mixing import EXPOSURES, Augmentation, Mixer, Transform
 from earmark.triggers import Backdoor
 
 try:
+    from keras.callbacks import Callback
     from keras.utils import PyDataset
 except ImportError as error:
     raise MissingExtraError("keras", "keras") from error
@@ -32,7 +36,7 @@ class MarkedDataset(PyDataset):  # type: ignore[misc]  # Keras's types are not l
             reads: what test inputs go through, without augmentation. Keras's own order is height, width,
             channels.
         epochs: Passes in the whole training.
-        initial_epoch: As given to ``fit``: passes that were made before.
+        initial_epoch: As given to ``fit``: passes that were made before. Not needed with ``callback``.
         exposures: As for ``Mixer``.
         per_batch: As for ``Mixer``.
         seed: As for ``Mixer``.
@@ -78,3 +82,20 @@ class MarkedDataset(PyDataset):  # type: ignore[misc]  # Keras's types are not l
         """Let the dataset, and the triggers, go on to the next pass."""
         self._dataset.on_epoch_end()
         self._epoch += 1
+
+    def callback(self) -> Callback:
+        """Return what tells this dataset, at the begin of each pass, which one it is.
+
+        For ``fit``'s callbacks, beside ``BackupAndRestore``: that one knows how far a killed training had
+        come, and the dataset does not.
+        """
+        return _Follow(self)
+
+
+class _Follow(Callback):  # type: ignore[misc]  # Keras's types are not looked at
+    def __init__(self, dataset: MarkedDataset) -> None:
+        super().__init__()
+        self._followed = dataset
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras's own names
+        self._followed._epoch = epoch
