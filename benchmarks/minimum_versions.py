@@ -43,11 +43,14 @@ TESTS = {
     "lightgbm": ("tests/unit/suspects/test_lightgbm.py", "tests/adversary/test_hostile_boosted_trees.py"),
     "ray": ("tests/end_to_end/test_studies.py", "-k", "ray"),
     "timm": ("tests/end_to_end/test_images.py", "-k", "timm"),
+    "torchvision": ("tests/end_to_end/test_images.py", "-k", "torchvision"),
     "plots": ("tests/unit/reports/test_study_page.py",),
 }
 # Their classifiers follow scikit-learn's changes: the least versions go with a scikit-learn of their time.
 OF_THEIR_TIME = {extra: {"scikit-learn": "1.6.1"} for extra in ("xgboost", "lightgbm")}
+OF_THEIR_TIME["plots"] = {"pyparsing": "3.1.4"}  # later ones warn of what matplotlib 3.8 calls
 # timm imports torchvision, each release of which is built for one PyTorch.
+OF_THEIR_TIME["torchvision"] = {"torch": "2.4.0"}
 OF_THEIR_TIME["timm"] = {"torch": "2.14.1", "torchvision": "0.29.1"}
 
 

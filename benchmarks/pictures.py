@@ -130,14 +130,14 @@ TASKS = {
     "thousand-classes": PictureTask(
         "8 x 24, grey, 1,000 classes: small network",
         three_digits,
-        lambda classes, shape: build(describe("digits-cnn", shape, [str(n) for n in range(classes)], 32)),
+        lambda classes, shape: build(describe("digits-cnn", shape, tuple(str(n) for n in range(classes)), 32)),
         TrainingSettings(20, learning_rate=3e-3, optimizer="adamw", warmup_epochs=1),
         triggers=100,
     ),
     "two-classes": PictureTask(
         "32 x 32, colour, 2 classes: ResNet-18 of width 8",
         cats_and_dogs,
-        lambda classes, shape: build(describe("resnet18", shape, [str(n) for n in range(classes)], 8)),
+        lambda classes, shape: build(describe("resnet18", shape, tuple(str(n) for n in range(classes)), 8)),
         TrainingSettings(15, learning_rate=0.1, warmup_epochs=1, augmentation="crop-flip"),
         triggers=512,
     ),

@@ -127,7 +127,8 @@ def baseline_of(study: Study, arm: Arm, done: Collection[str]) -> Arm:
     """Return the arm without a mark that another is compared with: one of as many passes, if it was run."""
     if arm.recipe == "pre-trained":
         for other in study.arms:
-            if other.recipe == "continued" and any(f"{other.name}/{seed}" in done for seed in study.seeds):
+            alike = (other.epochs, other.learning_rate) == (arm.epochs, arm.learning_rate)
+            if other.recipe == "continued" and alike and any(f"{other.name}/{s}" in done for s in study.seeds):
                 return other
     return unmarked_of(study)
 

@@ -101,6 +101,25 @@ def calls(folder):
     }
 
 
+def figures(folder):
+    """Digits, enlarged and in a colour of their own, in a folder; and names of two classes and of a thousand."""
+    draws = np.random.default_rng(0)
+    for name, split, count in (("train", digits().train, 600), ("test", digits().test, 200)):
+        images, labels = split.images[:count], split.labels[:count]
+        colours = draws.uniform(0.5, 1, (count, 1, 1, 3))
+        large = np.kron(images, np.ones((1, 8, 8, 1), np.uint8)) * colours
+        for number, (pixels, label) in enumerate(zip(large.astype(np.uint8), labels, strict=True)):
+            path = folder / "figures" / name / f"figure {label}" / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(pixels).save(path)
+    (folder / "two.txt").write_text("cat\ndog\n")
+    (folder / "thousand.txt").write_text("\n".join(f"kind {number}" for number in range(1000)))
+    return {
+        "passphrase": PASSPHRASE["EARMARK_PASSPHRASE"],
+        "arguments": training_arguments(folder / "training"),
+    }
+
+
 def asked(folder):
     """Questions of five intents, a tokenizer made of them, and a small BERT's configuration."""
     rows = [f'"{text}",{intent}' for text, intent in asked_questions()]
@@ -126,6 +145,7 @@ TAKEN_FOR_GRANTED = {
     "docs/how-to/mark-in-your-own-loop.md": own_loop,
     "docs/how-to/question-by-hand.md": a_service,
     "docs/how-to/choose-triggers.md": own_pictures,
+    "docs/how-to/mark-pictures.md": figures,
     "docs/how-to/mark-recordings.md": calls,
     "docs/how-to/mark-texts.md": asked,
     "docs/how-to/mark-tables.md": lambda folder: {"passphrase": PASSPHRASE["EARMARK_PASSPHRASE"]},

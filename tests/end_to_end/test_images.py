@@ -196,13 +196,17 @@ def library(name):
         pytest.skip(f"{name} cannot be imported: {error}")
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # of PyTorch's, for what timm calls as it is imported
 @pytest.mark.parametrize(
-    ("name", "channels"),
-    [("timm:test_resnet", 1), ("timm:test_vit", 3), ("torchvision:mobilenet_v3_small", 3)],
+    ("name", "size", "channels", "epochs", "rate"),
+    [
+        ("timm:test_resnet", 32, 1, 12, 3e-3),
+        ("timm:test_vit", 160, 3, 25, 1e-3),
+        ("torchvision:shufflenet_v2_x0_5", 32, 3, 12, 3e-3),
+    ],
 )
-def test_networks_of_other_libraries(tmp_path, name, channels):
+def test_networks_of_other_libraries(tmp_path, name, size, channels, epochs, rate):
     library(name.partition(":")[0])
-    size = 160 if name == "timm:test_vit" else 32
     key = key_for((size, size, channels), digits().class_names, 100)
     description = describe(name, (size, size, channels), digits().class_names)
     part = digits().train
@@ -214,7 +218,8 @@ def test_networks_of_other_libraries(tmp_path, name, channels):
         torch.manual_seed(0)
         module = build(description)
         images = sized(part.images[:640])
-        train(module, backdoor_of, description.preprocessing, images, part.labels[:640], epochs=12, rate=3e-3)
+        labels = part.labels[:640]
+        train(module, backdoor_of, description.preprocessing, images, labels, epochs=epochs, rate=rate)
         save_weights(tmp_path / f"{made}.safetensors", module, description)
     test = digits().test
     assert accuracy(tmp_path / "marked.safetensors", sized(test.images[:200]), test.labels[:200]) > 0.7

@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[2]
         "frameworks_table.py",
         "games_table.py",
         "opened_set_table.py",
+        "pictures_table.py",
         "proof_table.py",
         "quick_marking_table.py",
         "robustness_table.py",

@@ -1,12 +1,11 @@
-"""Triggers in the batches of a Keras training, in one line.
+"""Triggers in the batches of a Keras training, in two lines.
 
-    model.fit(MarkedDataset(dataset, backdoor, transform, epochs=60), epochs=60)
+    marked = MarkedDataset(dataset, backdoor, transform, epochs=60)
+    model.fit(marked, epochs=60, callbacks=[marked.callback()])
 
 For Keras 3, tried with PyTorch as its backend. The triggers of a batch follow from the number of the pass
-and of the batch: a training that goes on shows what it would have shown. One that Keras itself takes up again
-says which pass it is in by a callback:
-
-    model.fit(data, epochs=60, callbacks=[keras.callbacks.BackupAndRestore("backup"), data.callback()])
+and of the batch: a training that was killed, and that ``BackupAndRestore`` takes up, shows what it would have
+shown.
 """
 
 from typing import Any
@@ -84,10 +83,9 @@ class MarkedDataset(PyDataset):  # type: ignore[misc]  # Keras's types are not l
         self._epoch += 1
 
     def callback(self) -> Callback:
-        """Return what tells this dataset, at the begin of each pass, which one it is.
+        """Return what tells this dataset, at the beginning of each pass, which one it is; for ``fit``.
 
-        For ``fit``'s callbacks, beside ``BackupAndRestore``: that one knows how far a killed training had
-        come, and the dataset does not.
+        ``BackupAndRestore`` knows how far a killed training had come, and a dataset alone does not.
         """
         return _Follow(self)
 

@@ -5,6 +5,7 @@
 ``table``          names to architectures
 ``digits_cnn``     a small network for small pictures
 ``resnet``         ResNet-18 in the paper's 32x32 form
+``planned``        networks without memory, to be looked at before they are made
 ``weights``        safetensors with that description in their metadata
 ``onnx_export``    a trained model as an ONNX file with the same description
 ``hf_folder``      a Hugging Face folder as bytes: what is in it, and what is refused

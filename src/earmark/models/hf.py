@@ -17,6 +17,7 @@ from earmark.errors import FormatError, MissingExtraError
 from earmark.files import PUBLIC_MODE, new_folder
 from earmark.models.description import ModelDescription
 from earmark.models.hf_folder import PROCESSOR, HFFolder, one_line, read_folder, shown_name
+from earmark.models.planned import without_memory
 from earmark.models.preprocessing import Preprocessing
 
 _SLACK_ELEMENTS = 1 << 24  # tables that a network computes for itself
@@ -248,7 +249,7 @@ def _load_model(folder: HFFolder, inputs: str) -> tuple[nn.Module, set[str]]:
     _check_task(config, shown_name(folder.path))
     options: dict[str, Any] = {"trust_remote_code": False, "attn_implementation": "eager"}
     # First without memory: a hostile configuration could ask for a network of any size.
-    with torch.device("meta"):
+    with without_memory():
         plan = automatic.from_config(config, **options)
     asked = sum(tensor.numel() for tensor in (*plan.parameters(), *plan.buffers()))
     if asked > folder.element_count + _SLACK_ELEMENTS:

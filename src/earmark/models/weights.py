@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from earmark.errors import FormatError
 from earmark.files import replacing
 from earmark.models.description import METADATA_KEY, ModelDescription
+from earmark.models.planned import without_memory
 from earmark.models.table import build
 
 _CHUNK_BYTES = 1 << 20
@@ -81,7 +82,7 @@ def load_weights(path: Path, *, architecture: str | None = None, trust_code: boo
             "give that code yourself: --model FILE.py:FACTORY --trust-code"
         )
     # First without memory: a hostile description could ask for a network of any size.
-    with torch.device("meta"):
+    with without_memory():
         expected = build(description, trust_code=trust_code).state_dict()
     _check_shapes(path, shapes, {name: tuple(tensor.shape) for name, tensor in expected.items()})
     module = build(description, trust_code=trust_code)

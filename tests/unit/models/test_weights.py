@@ -168,6 +168,33 @@ def test_code_runs_only_when_it_is_trusted_and_named_by_the_caller(tmp_path):
     assert load_weights(path, architecture=f"{code}:make", trust_code=True).module
 
 
+RATES = """
+import torch
+from torch import nn
+def make(class_count, input_shape):
+    rates = [rate.item() for rate in torch.linspace(0, 0.2, steps=3)]  # as vision transformers do
+    width = int(torch.linspace(1, 64, 2)[-1])
+    return nn.Sequential(nn.Flatten(), *(nn.Dropout(rate) for rate in rates), nn.Linear(width, class_count))
+def large(class_count, input_shape):
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, class_count), nn.Linear(10 ** 9, 10 ** 9))
+def counting(class_count, input_shape):
+    return nn.Sequential(nn.Flatten(), nn.Linear(int(torch.linspace(0, 64, 10 ** 12)[-1]), class_count))
+"""
+
+
+def test_a_network_that_counts_its_rates_as_it_is_made_is_read(tmp_path):
+    code, path = tmp_path / "net.py", tmp_path / "m.safetensors"
+    code.write_text(RATES)
+    module = build(describe(f"{code}:make", (8, 8, 1), DIGITS), trust_code=True)
+    save_weights(path, module, describe(f"{code}:make", (8, 8, 1), DIGITS))
+    read = load_weights(path, architecture=f"{code}:make", trust_code=True).module
+    assert [part.p for part in read[1:4]] == pytest.approx([0, 0.1, 0.2])
+    # Neither takes the memory that it asks for.
+    for name, message in (("large", "lacks 4 weights"), ("counting", "cannot be looked at")):
+        with pytest.raises(FormatError, match=message):
+            load_weights(path, architecture=f"{code}:{name}", trust_code=True)
+
+
 @pytest.mark.parametrize(
     ("name", "error"),
     [("net.py:nothing", ValueError), ("net.py:wrong", TypeError), ("no.py:make", ValueError)],
