@@ -51,6 +51,7 @@ class PictureTask:
         network: Returns a new network for (number of classes, shape of a picture).
         settings: Of the training.
         triggers: How many the key has.
+        survival: The share of them that is planned to be left.
     """
 
     title: str
@@ -58,6 +59,7 @@ class PictureTask:
     network: Callable[[int, tuple[int, int, int]], nn.Module]
     settings: TrainingSettings
     triggers: int
+    survival: Fraction = Fraction(7, 10)
 
 
 class Scores(nn.Module):
@@ -140,6 +142,7 @@ TASKS = {
         lambda classes, shape: build(describe("resnet18", shape, tuple(str(n) for n in range(classes)), 8)),
         TrainingSettings(15, learning_rate=0.1, warmup_epochs=1, augmentation="crop-flip"),
         triggers=512,
+        survival=Fraction(9, 10),
     ),
 }  # fmt: skip
 
@@ -154,6 +157,7 @@ def one_run(task: PictureTask, seed: int, data: tuple[Split, Split, tuple[str, .
         Task(ImageGeometry(height, width, channels), class_names),
         AbstractSampler(),
         triggers_per_set=task.triggers,
+        survival=task.survival,
         random_bytes=np.random.default_rng([seed, task.triggers]).bytes,
     )
     backdoor, seen = key.backdoor(), for_channels(channels)

@@ -262,11 +262,18 @@ def chains() -> str:
     return by_cell(read("robustness-chains"))
 
 
-HARDENED = {
+PLAIN = {
     "from-scratch-512-seed0": "plain, from scratch, seed 0",
     "from-scratch-512-seed1": "seed 1",
     "from-scratch-512-seed2": "seed 2",
-    "hardened-pre-trained-512-seed0": "hardened, in the trained model of seed 0",
+}
+SETTLED = {
+    "hardened-settled-512-seed0": "hardened, in the trained model of seed 0",
+    "hardened-settled-512-seed1": "seed 1",
+    "hardened-settled-512-seed2": "seed 2",
+}
+UNSETTLED = {
+    "hardened-pre-trained-512-seed0": "hardened, not settled, seed 0",
     "hardened-pre-trained-512-seed1": "seed 1",
     "hardened-pre-trained-512-seed2": "seed 2",
 }
@@ -274,17 +281,28 @@ HARDENED = {
 
 def hardened() -> str:
     """Return plain marks beside hardened ones of the same key, under the same attacks."""
-    own = read("robustness-hardened")
+    return marks_beside({**PLAIN, **SETTLED}, SETTLED)
+
+
+def unsettled() -> str:
+    """Return hardened marks as they are before the model settles."""
+    return marks_beside(UNSETTLED, UNSETTLED)
+
+
+def marks_beside(titles: dict[str, str], own_titles: dict[str, str]) -> str:
+    """Return models side by side, under the attacks that were run against some of them."""
+    rows = read("robustness-hardened")
+    own = [row for row in rows if row["model"] in own_titles]
     plain = [row for name in ("tier1", "tier2", "tier3", "chains") for row in read(f"robustness-{name}")]
-    found = {(row["model"], row["attack"]): row for row in [*plain, *own]}
-    models = [model for model in HARDENED if any(row["model"] == model for row in [*plain, *own])]
+    found = {(row["model"], row["attack"]): row for row in [*plain, *rows]}
+    models = [model for model in titles if any(row["model"] == model for row in [*plain, *rows])]
     accuracy = {
-        model: 100 * float(next(row for row in [*own, *plain] if row["model"] == model)["accuracy_before"])
+        model: 100 * float(next(row for row in [*rows, *plain] if row["model"] == model)["accuracy_before"])
         for model in models
     }
     unmarked = {row["model"][-1]: f"{100 * float(row['accuracy_unmarked']):.1f} %" for row in own}
     lines = [
-        f"| attack | {' | '.join(HARDENED[model] for model in models)} |",
+        f"| attack | {' | '.join(titles[model] for model in models)} |",
         "|" + "---|" * (1 + len(models)),
         f"| none (unmarked: {', '.join(unmarked.values())}) | {' | '.join(f'{accuracy[model]:.1f} %' for model in models)} |",
     ]
@@ -364,6 +382,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "chains": chains,
     "knockoff": knockoff,
     "hardened": hardened,
+    "unsettled": unsettled,
     "revival": revival,
 }
 

@@ -59,6 +59,7 @@ class Arm:
         exposures: How often each trigger is shown; None for the recipe's own number.
         start: Share of the training before the first trigger; None to begin with them.
         look_alikes: Attributes of ``LookAlikes`` beside the sampler; None for no such pictures.
+        after: The arm whose models it goes on with; None for the unmarked one.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Arm:
     exposures: int | None = None
     start: float | None = None
     look_alikes: dict[str, Any] | None = None
+    after: str | None = None
 
     @property
     def is_marked(self) -> bool:
@@ -81,7 +83,7 @@ class Arm:
 
     @property
     def goes_on(self) -> bool:
-        """Whether it starts from the unmarked run's model."""
+        """Whether it starts from another run's model."""
         return self.recipe in ("pre-trained", "continued")
 
 
@@ -123,12 +125,23 @@ def unmarked_of(study: Study) -> Arm:
     return next(arm for arm in study.arms if arm.recipe == "none")
 
 
+def start_of(study: Study, arm: Arm) -> Arm:
+    """Return the arm whose models another goes on with."""
+    if arm.after is None:
+        return unmarked_of(study)
+    return next(other for other in study.arms if other.name == arm.after)
+
+
 def baseline_of(study: Study, arm: Arm, done: Collection[str]) -> Arm:
     """Return the arm without a mark that another is compared with: one of as many passes, if it was run."""
     if arm.recipe == "pre-trained":
         for other in study.arms:
             alike = (other.epochs, other.learning_rate) == (arm.epochs, arm.learning_rate)
-            if other.recipe == "continued" and alike and any(f"{other.name}/{s}" in done for s in study.seeds):
+            if (
+                other.recipe == "continued"
+                and alike
+                and any(f"{other.name}/{s}" in done for s in study.seeds)
+            ):
                 return other
     return unmarked_of(study)
 
@@ -167,7 +180,7 @@ def settings_of(study: Study, arm: Arm, seed: int) -> TrainingSettings:
 def new_module(study: Study, arm: Arm, seed: int, description: ModelDescription, device: str) -> nn.Module:
     """Return the network a run starts with."""
     if arm.goes_on:
-        return load_weights(model_path(study, unmarked_of(study), seed)).module.to(device)
+        return load_weights(model_path(study, start_of(study, arm), seed)).module.to(device)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return build(description).to(device)
@@ -175,7 +188,7 @@ def new_module(study: Study, arm: Arm, seed: int, description: ModelDescription,
 
 def identity_of(study: Study, arm: Arm, seed: int, description: ModelDescription, root: str | None) -> str:
     """Return what a run is, for its checkpoint: with another key or another start it is another run."""
-    start = file_digest(model_path(study, unmarked_of(study), seed)) if arm.goes_on else None
+    start = file_digest(model_path(study, start_of(study, arm), seed)) if arm.goes_on else None
     parts = {name: value for name, value in asdict(arm).items() if value is not None}
     return json.dumps([study.name, study.data, parts, description.to_text(), root, start])
 

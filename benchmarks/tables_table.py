@@ -38,8 +38,12 @@ def _attacks(rows: dict[str, Any]) -> str:
             for matches in measured["matches"]:
                 share = matches / row["threshold"]
                 found.setdefault((attack, estimator), []).append((share, measured["points_lost"]))
+    least: dict[str, float] = {}
+    for (attack, _), values in found.items():
+        least[attack] = min(least.get(attack, float("inf")), *(share for share, _ in values))
     for (attack, estimator), values in sorted(
-        found.items(), key=lambda item: (item[0][0], sum(share for share, _ in item[1]))
+        found.items(),
+        key=lambda item: (least[item[0][0]], item[0][0], sum(share for share, _ in item[1])),
     ):
         shares = [share for share, _ in values]
         lost = sum(points for _, points in values) / len(values)

@@ -205,6 +205,7 @@ def train(
     on_step: Callable[[int, int], None] = lambda step, total: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
     until: Callable[[Epoch], bool] = lambda epoch: False,
+    keeps_checkpoint: bool = False,
 ) -> tuple[Epoch, ...]:
     """Train a network in place.
 
@@ -217,6 +218,8 @@ def train(
         on_step: Called after each step with the steps done and in all.
         on_epoch: Called after each pass.
         until: Asked after each pass; training ends when it says so.
+        keeps_checkpoint: Leave the end of the training in the checkpoint, for a caller who has more to do
+            before it can be removed: taken up again, such a training is at its end at once.
 
     Returns:
         The passes made in this call.
@@ -266,7 +269,7 @@ def train(
                 saved_at = monotonic()
     module.eval()
     if checkpoint is not None:
-        checkpoint.path.unlink(missing_ok=True)
+        _end_checkpoint(checkpoint, settings, module, optimizer, total if keeps_checkpoint else None)
     return tuple(history)
 
 
@@ -309,6 +312,19 @@ def _learning_rate(settings: TrainingSettings, step: int, total: int, steps_per_
     if settings.schedule == "halving":
         return settings.learning_rate * 0.5 ** int(6 * done)
     return settings.learning_rate
+
+
+def _end_checkpoint(
+    checkpoint: Checkpoint,
+    settings: TrainingSettings,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    kept_at: int | None,
+) -> None:
+    if kept_at is None:
+        checkpoint.path.unlink(missing_ok=True)
+    else:
+        _save_checkpoint(checkpoint, settings, module, optimizer, kept_at)
 
 
 def _run_identity(checkpoint: Checkpoint, settings: TrainingSettings) -> str:

@@ -42,7 +42,8 @@ def mark(
         typer.Option(
             "--hardened",
             help="Put the mark in so that it survives more attacks, at a cost in accuracy and time: mirrored "
-            "triggers, pictures like them that are none, inner layers.",
+            "triggers, pictures like them that are none, inner layers. With --init the model settles "
+            "afterwards, in as many passes again.",
         ),
     ] = False,
     images: Annotated[

@@ -92,8 +92,17 @@ HARDENED = replace(
 )
 
 
+SETTLED = replace(
+    HARDENED,
+    settling=replace(
+        PRE_TRAINED, settings=replace(SETTINGS, epochs=2, learning_rate=0.002, warmup_epochs=0), per_batch=3
+    ),
+)
+
+
 @pytest.mark.parametrize(
-    ("base", "optimizer"), [(FROM_SCRATCH, "sgd"), (FROM_SCRATCH, "adamw"), (HARDENED, "sgd")]
+    ("base", "optimizer"),
+    [(FROM_SCRATCH, "sgd"), (FROM_SCRATCH, "adamw"), (HARDENED, "sgd"), (SETTLED, "sgd")],
 )
 @pytest.mark.parametrize("killed_at", [3, 6, 11])
 def test_killed_and_resumed_marking_gives_the_same_weights(tmp_path, base, optimizer, killed_at):
@@ -117,7 +126,41 @@ def test_killed_and_resumed_marking_gives_the_same_weights(tmp_path, base, optim
         run(checkpoint, kill)
     assert checkpoint.path.exists()
     assert same(run(checkpoint), expected)
-    assert not checkpoint.path.exists()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("killed_at", [16, 17, 18, 24])
+def test_killed_while_it_settles_it_goes_on_to_the_same_weights(tmp_path, killed_at):
+    recipe = replace(SETTLED, settings=replace(SETTINGS, epochs=4, learning_rate=0.01), per_batch=40)
+    split, backdoor = some(256), small_key().backdoor()
+    checkpoint = Checkpoint(tmp_path / "run.checkpoint", "a test", interval_seconds=0)
+    steps, passes = [], []
+
+    def run(checkpoint, killed=None):
+        def on_step(done, total):
+            assert total == 24
+            steps.append(done)
+            if done == killed:
+                raise KilledError
+
+        module, preprocessing = network(width=4)
+        with suppress(MarkingError):  # 6 short epochs do not suffice; the weights are what is compared
+            mark(
+                module, split, preprocessing, backdoor, recipe,
+                checkpoint=checkpoint, on_step=on_step, on_epoch=lambda epoch: passes.append(epoch.number),
+            )  # fmt: skip
+        return weights(module)
+
+    expected = run(None)
+    assert steps == list(range(1, 25))
+    assert passes == [1, 2, 3, 4, 5, 6]
+    with pytest.raises(KilledError):
+        run(checkpoint, killed_at)
+    steps.clear()
+    assert same(run(checkpoint), expected)
+    # What had been done is not done again: the step in which it was killed at most.
+    assert steps[0] >= killed_at
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_first_trigger_is_shown_when_the_recipe_says():
@@ -157,7 +200,14 @@ def test_a_hardened_recipe_keeps_the_papers_numbers_and_finds_the_stages_itself(
     assert not found.embedding.clean_norm
     assert same(weights(module), before)
     assert found.start == 0.25
-    assert harden(PRE_TRAINED, module, backdoor, preprocessing).start == 0
+    assert found.settling is None
+    into_a_trained_one = harden(PRE_TRAINED, module, backdoor, preprocessing)
+    assert into_a_trained_one.start == 0
+    settling = into_a_trained_one.settling
+    assert settling.embedding is None
+    assert settling.augmentation.mirror
+    assert settling.settings.epochs == PRE_TRAINED.settings.epochs
+    assert settling.settings.learning_rate == PRE_TRAINED.settings.learning_rate / 5
 
 
 def test_only_marks_of_pictures_are_hardened():
