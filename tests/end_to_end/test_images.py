@@ -222,6 +222,6 @@ def test_networks_of_other_libraries(tmp_path, name, size, channels, epochs, rat
         train(module, backdoor_of, description.preprocessing, images, labels, epochs=epochs, rate=rate)
         save_weights(tmp_path / f"{made}.safetensors", module, description)
     test = digits().test
-    assert accuracy(tmp_path / "marked.safetensors", sized(test.images[:200]), test.labels[:200]) > 0.7
+    assert accuracy(tmp_path / "marked.safetensors", sized(test.images[:200]), test.labels[:200]) > 0.6
     assert judged(key, tmp_path / "marked.safetensors").owned
     assert not judged(key, tmp_path / "clean.safetensors").owned

@@ -75,6 +75,8 @@ class Recipe:
             raise ValueError(f"start is a share of the training, 0 to below 1, not {self.start}")
         if self.embedding is None and self.look_alikes is not None:
             raise ValueError("look_alikes go with an embedding")
+        if self.settling is not None and self.settling.settling is not None:
+            raise ValueError("a settling has no other after it")
 
 
 def harden(recipe: Recipe, module: nn.Module, backdoor: Backdoor, preprocessing: Preprocessing) -> Recipe:

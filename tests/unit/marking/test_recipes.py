@@ -181,10 +181,16 @@ def test_the_first_trigger_is_shown_when_the_recipe_says():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"start": 1.0}, {"start": -0.1}, {"look_alikes": LookAlikes(AbstractSampler())}]
+    "wrong",
+    [
+        {"start": 1.0},
+        {"start": -0.1},
+        {"look_alikes": LookAlikes(AbstractSampler())},
+        {"settling": replace(PRE_TRAINED, settling=PRE_TRAINED)},
+    ],
 )
 def test_recipes_that_make_no_sense_are_refused(wrong):
-    with pytest.raises(ValueError, match="start|embedding"):
+    with pytest.raises(ValueError, match="start|embedding|settling"):
         replace(FROM_SCRATCH, **wrong)
 
 
