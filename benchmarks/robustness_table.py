@@ -281,18 +281,17 @@ UNSETTLED = {
 
 def hardened() -> str:
     """Return plain marks beside hardened ones of the same key, under the same attacks."""
-    return marks_beside({**PLAIN, **SETTLED}, SETTLED)
+    return marks_beside({**PLAIN, **SETTLED})
 
 
 def unsettled() -> str:
     """Return hardened marks as they are before the model settles."""
-    return marks_beside(UNSETTLED, UNSETTLED)
+    return marks_beside(UNSETTLED)
 
 
-def marks_beside(titles: dict[str, str], own_titles: dict[str, str]) -> str:
-    """Return models side by side, under the attacks that were run against some of them."""
+def marks_beside(titles: dict[str, str]) -> str:
+    """Return models side by side, under the attacks that were run against some hardened mark."""
     rows = read("robustness-hardened")
-    own = [row for row in rows if row["model"] in own_titles]
     plain = [row for name in ("tier1", "tier2", "tier3", "chains") for row in read(f"robustness-{name}")]
     found = {(row["model"], row["attack"]): row for row in [*plain, *rows]}
     models = [model for model in titles if any(row["model"] == model for row in [*plain, *rows])]
@@ -300,13 +299,13 @@ def marks_beside(titles: dict[str, str], own_titles: dict[str, str]) -> str:
         model: 100 * float(next(row for row in [*rows, *plain] if row["model"] == model)["accuracy_before"])
         for model in models
     }
-    unmarked = {row["model"][-1]: f"{100 * float(row['accuracy_unmarked']):.1f} %" for row in own}
+    unmarked = {row["model"][-1]: f"{100 * float(row['accuracy_unmarked']):.1f} %" for row in rows}
     lines = [
         f"| attack | {' | '.join(titles[model] for model in models)} |",
         "|" + "---|" * (1 + len(models)),
         f"| none (unmarked: {', '.join(unmarked.values())}) | {' | '.join(f'{accuracy[model]:.1f} %' for model in models)} |",
     ]
-    for name in grouped(own):
+    for name in grouped(rows):
         cells = " | ".join(beside(found.get((model, name))) for model in models)
         lines.append(f"| {name} | {cells} |")
     return "\n".join(lines) + "\n"

@@ -23,7 +23,7 @@ PAPER = {
 def study(name: str = STUDY) -> dict[str, Any]:
     """Return a study file, with the paper's ways of marking: hardened marks stand on docs/robustness.md."""
     value: dict[str, Any] = json.loads((ROOT / "benchmarks" / "studies" / f"{name}.json").read_text("utf-8"))
-    value["arms"] = [arm for arm in value["arms"] if "embedding" not in arm]
+    value["arms"] = [arm for arm in value["arms"] if "embedding" not in arm and "after" not in arm]
     return value
 
 
