@@ -315,7 +315,8 @@ def beside(row: Row | None) -> str:
     """Return what an attack left, and what it cost."""
     if row is None or row["outcome"] not in OUTCOMES:
         return "–" if row is None else f"**{row['outcome']}**"
-    said = f"{row['matches']}, {float(row['points_lost']):.1f} points"
+    points = round(float(row["points_lost"]), 1) + 0.0  # no minus before a zero
+    said = f"{row['matches']}, {points:.1f} points"
     return said if row["outcome"] == "survived" else f"{said}: **{row['outcome']}**"
 
 
