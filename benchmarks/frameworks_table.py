@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from measuring import claim_bits
-from written import ROOT, result, spread, write_part
+from written import ROOT, left_after, result, spread, write_part
 
 PAGE = ROOT / "docs" / "how-to" / "mark-in-your-own-loop.md"
 
@@ -20,11 +20,8 @@ def _row(name: str, lost: dict[str, Any], found: dict[str, Any]) -> str:
 
     def after(attack: str) -> str:
         cells = [run["attacks"][attack] for run in runs]
-        points = sum(run["accuracy"] - cell["accuracy"] for run, cell in zip(runs, cells, strict=True))
-        left = [cell["matches"] for cell in cells]
-        lost_in = sum(matches < found["threshold"] for matches in left)
-        said = f"; **not shown in {lost_in} of {len(left)}**" if lost_in else ""
-        return f"{spread(left)}, {points / len(runs):.1f} points{said}"
+        points = [run["accuracy"] - cell["accuracy"] for run, cell in zip(runs, cells, strict=True)]
+        return left_after([cell["matches"] for cell in cells], points, found["threshold"])
 
     return (
         f"| {name} | {accuracy:.1f} % | {lost['mean']:.2f} ({lost['low']:.2f} to {lost['high']:.2f}): {lost['verdict']} | "

@@ -27,6 +27,7 @@ from earmark.attacks.query_time import changed
 from earmark.data import Split, load_data
 from earmark.keys import OwnerKey, Task, keygen
 from earmark.marking.recipes import FROM_SCRATCH, mark
+from earmark.models.hf import HFClassifier
 from earmark.models.prediction import predict_scores
 from earmark.models.preprocessing import for_channels
 from earmark.models.table import build, describe
@@ -62,23 +63,15 @@ class PictureTask:
     survival: Fraction = Fraction(7, 10)
 
 
-class Scores(nn.Module):
-    """A vision transformer of Hugging Face that returns its scores alone."""
+def vision_transformer(class_count: int, shape: tuple[int, int, int]) -> nn.Module:
+    """Return a small one of Hugging Face, from its configuration."""
+    from transformers import ViTConfig, ViTForImageClassification
 
-    def __init__(self, class_count: int, shape: tuple[int, int, int]) -> None:
-        from transformers import ViTConfig, ViTForImageClassification
-
-        super().__init__()
-        config = ViTConfig(
-            hidden_size=96, num_hidden_layers=4, num_attention_heads=4, intermediate_size=192, image_size=shape[0],
-            patch_size=32, num_labels=class_count,
-        )  # fmt: skip
-        self.transformer = ViTForImageClassification(config)
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Return scores ``(batch, classes)``."""
-        found: torch.Tensor = self.transformer(pixel_values=inputs).logits
-        return found
+    config = ViTConfig(
+        hidden_size=96, num_hidden_layers=4, num_attention_heads=4, intermediate_size=192, image_size=shape[0],
+        patch_size=32, num_labels=class_count,
+    )  # fmt: skip
+    return HFClassifier(ViTForImageClassification(config))
 
 
 def _some(split: Split, count: int) -> Split:
@@ -125,7 +118,7 @@ TASKS = {
     "vit-224": PictureTask(
         "224 x 224, colour, 10 classes: vision transformer",
         enlarged,
-        Scores,
+        vision_transformer,
         TrainingSettings(15, learning_rate=1e-3, optimizer="adamw", warmup_epochs=1, augmentation="crop-flip"),
         triggers=100,
     ),

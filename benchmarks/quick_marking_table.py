@@ -9,7 +9,7 @@ from typing import Any
 
 from earmark.statistics import match_threshold
 from measuring import paired_by_seed
-from written import ROOT, result, spread, write_part
+from written import ROOT, left_after, result, spread, write_part
 
 PAGE = ROOT / "docs" / "how-to" / "mark-in-your-own-loop.md"
 SIDES = {
@@ -36,11 +36,8 @@ def _row(side: str, runs: list[dict[str, Any]], attacks: list[str]) -> str:
             if cell is not None
         ]
         needed = match_threshold(runs[0]["triggers"], Fraction(1, CLASSES))
-        lost_in = sum(cell["matches"] < needed for cell in found)
-        said = f"; **not shown in {lost_in} of {len(found)}**" if lost_in else ""
-        cells.append(
-            f"{spread([cell['matches'] for cell in found])}, {sum(points) / len(points):.1f} points{said}"
-        )
+        assert needed is not None
+        cells.append(left_after([cell["matches"] for cell in found], points, needed))
     seconds = min(run["processor_seconds"] for run in runs)
     return (
         f"| {SIDES[side]} | {len(runs)} | {min(run['seconds'] for run in runs):.0f} s, {seconds:.0f} s | "

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,14 @@ def write_part(page: Path, name: str, text: str, check: bool, script: str) -> No
     page.write_text(before + begin + text + end + after, encoding="utf-8")
 
 
-def spread(values: list[float], digits: int = 0) -> str:
+def spread(values: Sequence[float], digits: int = 0) -> str:
     """Return least and greatest."""
     low, high = min(values), max(values)
     return f"{low:.{digits}f}" if low == high else f"{low:.{digits}f} to {high:.{digits}f}"
+
+
+def left_after(matches: Sequence[int], points: Sequence[float], threshold: int) -> str:
+    """Return what an attack left over several runs, what it cost, and in how many the mark is no longer shown."""
+    lost_in = sum(count < threshold for count in matches)
+    said = f"; **not shown in {lost_in} of {len(matches)}**" if lost_in else ""
+    return f"{spread(matches)}, {sum(points) / len(points):.1f} points{said}"

@@ -161,6 +161,11 @@ def test_pre_trained_arms_are_compared_with_what_had_as_many_passes_where_it_was
         if "baseline" in row
     }
     assert lost == {"from-scratch-100": ("unmarked", 1.0), "pre-trained-100": ("unmarked-continued", 1.0)}
+    # One that went on at another rate, or for longer, is none to compare with.
+    for change in ({"learning_rate": 0.5}, {"epochs": 9}):
+        arms = tuple(replace(arm, **change) if arm.recipe == "continued" else arm for arm in study.arms)
+        row = table1.summary(replace(study, arms=arms), runs)["pre-trained-100"]
+        assert row["baseline"] == "unmarked"
     del runs["unmarked-continued/0"]
     without = table1.summary(study, runs)["pre-trained-100"]
     assert without["baseline"] == "unmarked"

@@ -179,6 +179,10 @@ def large(class_count, input_shape):
     return nn.Sequential(nn.Flatten(), nn.Linear(64, class_count), nn.Linear(10 ** 9, 10 ** 9))
 def counting(class_count, input_shape):
     return nn.Sequential(nn.Flatten(), nn.Linear(int(torch.linspace(0, 64, 10 ** 12)[-1]), class_count))
+def copying(class_count, input_shape):
+    return nn.Sequential(nn.Flatten(), nn.Linear(len(torch.ones(64).numpy()), class_count))
+def broken(class_count, input_shape):
+    raise RuntimeError("operator nms does not exist")
 """
 
 
@@ -190,9 +194,16 @@ def test_a_network_that_counts_its_rates_as_it_is_made_is_read(tmp_path):
     read = load_weights(path, architecture=f"{code}:make", trust_code=True).module
     assert [part.p for part in read[1:4]] == pytest.approx([0, 0.1, 0.2])
     # Neither takes the memory that it asks for.
-    for name, message in (("large", "lacks 4 weights"), ("counting", "cannot be looked at")):
+    for name, message in (
+        ("large", "lacks 4 weights"),
+        ("counting", "cannot be looked at"),
+        ("copying", "cannot be looked at"),
+    ):
         with pytest.raises(FormatError, match=message):
             load_weights(path, architecture=f"{code}:{name}", trust_code=True)
+    # What has nothing to do with the file is not said of it.
+    with pytest.raises(RuntimeError, match=r"^operator nms does not exist$"):
+        load_weights(path, architecture=f"{code}:broken", trust_code=True)
 
 
 @pytest.mark.parametrize(
