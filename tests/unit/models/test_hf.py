@@ -51,9 +51,12 @@ def test_a_grey_folder_is_read_as_by_our_preprocessing(tmp_path):
     sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
     config = transformers.ViTConfig(
         image_size=8, patch_size=4, num_channels=1, id2label=names,
-        label2id={name: place for place, name in names.items()}, **sizes,
+        label2id={name: place for place, name in names.items()},
+        initializer_range=0.5, **sizes,  # wide of zero, or all pictures would be alike to it
     )  # fmt: skip
-    transformers.ViTForImageClassification(config).save_pretrained(tmp_path)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        transformers.ViTForImageClassification(config).save_pretrained(tmp_path)
     (tmp_path / "preprocessor_config.json").write_text(
         json.dumps(
             {
