@@ -132,14 +132,19 @@ def start_of(study: Study, arm: Arm) -> Arm:
     return next(other for other in study.arms if other.name == arm.after)
 
 
+def passes_of(study: Study, arm: Arm) -> tuple[tuple[int | None, float | None], ...]:
+    """Return passes and rate of every training since the unmarked model, the first one first."""
+    own = ((arm.epochs, arm.learning_rate),) if arm.goes_on else ()
+    return own if arm.after is None else passes_of(study, start_of(study, arm)) + own
+
+
 def baseline_of(study: Study, arm: Arm, done: Collection[str]) -> Arm:
     """Return the arm without a mark that another is compared with: one of as many passes, if it was run."""
     if arm.recipe == "pre-trained":
         for other in study.arms:
-            alike = (other.epochs, other.learning_rate) == (arm.epochs, arm.learning_rate)
             if (
                 other.recipe == "continued"
-                and alike
+                and passes_of(study, other) == passes_of(study, arm)
                 and any(f"{other.name}/{s}" in done for s in study.seeds)
             ):
                 return other

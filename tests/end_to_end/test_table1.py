@@ -166,6 +166,12 @@ def test_pre_trained_arms_are_compared_with_what_had_as_many_passes_where_it_was
         arms = tuple(replace(arm, **change) if arm.recipe == "continued" else arm for arm in study.arms)
         row = table1.summary(replace(study, arms=arms), runs)["pre-trained-100"]
         assert row["baseline"] == "unmarked"
+    # Nor one whose last training was alike, when what came before was not.
+    arms = tuple(
+        replace(arm, after="unmarked-continued") if arm.name == "pre-trained-100" else arm
+        for arm in study.arms
+    )
+    assert table1.summary(replace(study, arms=arms), runs)["pre-trained-100"]["baseline"] == "unmarked"
     del runs["unmarked-continued/0"]
     without = table1.summary(study, runs)["pre-trained-100"]
     assert without["baseline"] == "unmarked"
