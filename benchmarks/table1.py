@@ -26,6 +26,7 @@ from earmark.marking.augmentation import TriggerAugmentation
 from earmark.marking.embedding import Embedding
 from earmark.marking.look_alikes import LookAlikes
 from earmark.marking.recipes import FROM_SCRATCH, PRE_TRAINED, count_matches, mark
+from earmark.marking.rehearsal import Rehearsal
 from earmark.models.description import ModelDescription
 from earmark.models.prediction import predict_scores
 from earmark.models.table import build, describe
@@ -59,6 +60,7 @@ class Arm:
         exposures: How often each trigger is shown; None for the recipe's own number.
         start: Share of the training before the first trigger; None to begin with them.
         look_alikes: Attributes of ``LookAlikes`` beside the sampler; None for no such pictures.
+        rehearsal: Attributes of ``Rehearsal``; None for no such ends.
         after: The arm whose models it goes on with; None for the unmarked one.
     """
 
@@ -74,6 +76,7 @@ class Arm:
     exposures: int | None = None
     start: float | None = None
     look_alikes: dict[str, Any] | None = None
+    rehearsal: dict[str, Any] | None = None
     after: str | None = None
 
     @property
@@ -245,6 +248,7 @@ def one_run(study: Study, arm: Arm, seed: int, data: ClassificationData, device:
                 look_alikes=None
                 if arm.look_alikes is None
                 else LookAlikes(AbstractSampler(), **arm.look_alikes),
+                rehearsal=None if arm.rehearsal is None else Rehearsal(**arm.rehearsal),
             )
             backdoor = key.backdoor()
             marking = mark(

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from time import monotonic
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -195,6 +195,19 @@ Loss: TypeAlias = Callable[[nn.Module, Tensor, Tensor], Tensor]
 """From the network, the inputs and the targets of a step to the number that is made small."""
 
 
+@runtime_checkable
+class LearningLoss(Protocol):
+    """A loss that learns something itself, which a checkpoint keeps with the rest."""
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return what it has learned."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go on from there."""
+        ...
+
+
 def train(
     module: nn.Module,
     batches: Batches,
@@ -213,7 +226,8 @@ def train(
         module: The network; left in evaluation mode.
         batches: Inputs and targets of every step.
         settings: How. Parameters that need no gradient stay as they are.
-        loss_function: What is made small; None for the cross-entropy with the settings' label smoothing.
+        loss_function: What is made small; None for the cross-entropy with the settings' label smoothing. The
+            checkpoint holds the state of one that is a ``LearningLoss`` too.
         checkpoint: Where to keep the state, and to resume from; None to keep nothing.
         on_step: Called after each step with the steps done and in all.
         on_epoch: Called after each pass.
@@ -229,10 +243,11 @@ def train(
         MarkingError: The loss became infinite or NaN.
     """
     optimizer = _optimizer(module, settings)
+    learning = _learning(loss_function)
     total = settings.epochs * batches.steps_per_epoch
     start = 0
     if checkpoint is not None and checkpoint.path.exists():
-        start = _load_checkpoint(checkpoint, settings, module, optimizer)
+        start = _load_checkpoint(checkpoint, settings, module, optimizer, learning)
     if settings.channels_last:
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's own stub lacks it
     device = next(module.parameters()).device
@@ -265,12 +280,16 @@ def train(
             if checkpoint is not None and monotonic() - saved_at >= checkpoint.interval_seconds:
                 # A training that is lost is not worth the rest of a pass, nor a checkpoint.
                 _mean_loss([*losses, loss.detach()], step // batches.steps_per_epoch + 1)
-                _save_checkpoint(checkpoint, settings, module, optimizer, step + 1)
+                _save_checkpoint(checkpoint, settings, module, optimizer, step + 1, learning)
                 saved_at = monotonic()
     module.eval()
     if checkpoint is not None:
         _end_checkpoint(checkpoint, settings, module, optimizer, total if keeps_checkpoint else None)
     return tuple(history)
+
+
+def _learning(loss: object) -> LearningLoss | None:
+    return loss if isinstance(loss, LearningLoss) else None
 
 
 def _cross_entropy(settings: TrainingSettings) -> Loss:
@@ -337,8 +356,11 @@ def _save_checkpoint(
     module: nn.Module,
     optimizer: torch.optim.Optimizer,
     step: int,
+    learning: LearningLoss | None = None,
 ) -> None:
     tensors = {f"model.{name}": tensor.contiguous() for name, tensor in module.state_dict().items()}
+    if learning is not None:
+        tensors |= {f"loss.{name}": tensor.contiguous() for name, tensor in learning.state_dict().items()}
     scalars: dict[str, float] = {}
     for place, state in optimizer.state_dict()["state"].items():
         for name, value in state.items():
@@ -357,7 +379,11 @@ def _save_checkpoint(
 
 
 def _load_checkpoint(
-    checkpoint: Checkpoint, settings: TrainingSettings, module: nn.Module, optimizer: torch.optim.Optimizer
+    checkpoint: Checkpoint,
+    settings: TrainingSettings,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    learning: LearningLoss | None,
 ) -> int:
     try:
         with safe_open(checkpoint.path, framework="pt") as file:
@@ -371,9 +397,9 @@ def _load_checkpoint(
             f"{checkpoint.path} belongs to a run with other settings, data or key; "
             "repeat that run to go on with it, or remove the file to start anew"
         )
-    module.load_state_dict(
-        {name.removeprefix("model."): item for name, item in tensors.items() if name.startswith("model.")}
-    )
+    module.load_state_dict(_named("model.", tensors))
+    if learning is not None:
+        learning.load_state_dict(_named("loss.", tensors))
     state: dict[int, dict[str, Tensor | float]] = {}
     for name, value in [*tensors.items(), *scalars.items()]:
         if name.startswith("optimizer."):
@@ -381,3 +407,8 @@ def _load_checkpoint(
             state.setdefault(int(place), {})[field] = value
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
     return step
+
+
+def _named(start: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return what begins with a name, without it."""
+    return {name.removeprefix(start): item for name, item in tensors.items() if name.startswith(start)}

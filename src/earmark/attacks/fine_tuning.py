@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from torch import nn
 
 from earmark.attacks.protocol import SILENT, Access, Card, Need, StolenModel, Thief, Watch, require
-from earmark.attacks.training import copied, fresh_last_layer, last_layer, retrain
+from earmark.attacks.training import copied, fresh_last_layer, retrain
+from earmark.models.last_layer import last_layer
 from earmark.training import TrainingSettings
 
 _PAPER = "Adi et al. 2018, Section 5.3 and the authors' code"

@@ -13,11 +13,11 @@ from earmark.attacks.training import (
     features_of,
     frozen_copy,
     input_range,
-    last_layer,
     network_inputs,
     retrain,
     soft_targets,
 )
+from earmark.models.last_layer import last_layer
 from earmark.training import SplitBatches, TrainingSettings
 
 _LABELLED = frozenset({Need.LABELLED})

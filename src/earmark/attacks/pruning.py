@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from earmark.attacks.protocol import SILENT, Access, Card, Need, StolenModel, Thief, Watch, require
-from earmark.attacks.training import copied, features_of, frozen_copy, last_layer, retrain
+from earmark.attacks.training import copied, features_of, frozen_copy, retrain
+from earmark.models.last_layer import last_layer
 from earmark.training import SplitBatches, TrainingSettings
 
 _NOTHING: frozenset[Need] = frozenset()

@@ -13,11 +13,11 @@ from earmark.attacks.training import (
     fresh_last_layer,
     frozen_copy,
     input_range,
-    last_layer,
     network_inputs,
     retrain,
     soft_targets,
 )
+from earmark.models.last_layer import last_layer
 from earmark.models.stages import stage_ends
 from earmark.training import SplitBatches, TrainingSettings
 

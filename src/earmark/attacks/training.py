@@ -11,26 +11,13 @@ from torch import Tensor, nn
 
 from earmark.attacks.protocol import StolenModel, Watch
 from earmark.data import Split
+from earmark.models.last_layer import last_layer
 from earmark.training import Batches, Epoch, Loss, SplitBatches, TrainingSettings, train
 
 
 def copied(model: StolenModel) -> StolenModel:
     """Return a copy to work on: an attack leaves the model that it was given as it is."""
     return StolenModel(copy.deepcopy(model.module), model.description)
-
-
-def last_layer(module: nn.Module) -> tuple[str, nn.Linear]:
-    """Return the last linear layer and its name.
-
-    Raises:
-        ValueError: The network has none.
-    """
-    found = [(name, part) for name, part in module.named_modules() if isinstance(part, nn.Linear)]
-    if not found:
-        raise ValueError(
-            "the network does not end in a linear layer; this attack replaces or trains that layer"
-        )
-    return found[-1]
 
 
 def fresh_last_layer(model: StolenModel, seed: int) -> nn.Linear:

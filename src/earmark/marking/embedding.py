@@ -9,7 +9,7 @@ weights were moved against them, a margin. Each can be left out.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -19,6 +19,7 @@ from torch.func import functional_call
 
 from earmark.marking.entanglement import entanglement, watched
 from earmark.marking.look_alikes import LookAlikes, blurred
+from earmark.marking.rehearsal import RehearsedEnds
 
 _Norm: TypeAlias = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
 _Statistics: TypeAlias = dict[_Norm, tuple[Tensor, Tensor]]
@@ -77,12 +78,17 @@ class Embedding:
 class EmbeddingLoss:
     """The loss of a batch whose last entries are triggers.
 
+    Its ``state_dict`` holds what rehearsed ends have learned, and nothing without them.
+
     Args:
         embedding: The parts.
         per_batch: How many triggers there are at the end of each batch, at least 1.
         label_smoothing: Of the clean pictures' targets.
         look_alikes: Pictures like triggers that are none, and what ``LookAlikes.inputs`` made of them; None
             to show no such pictures. Which of them a step shows follows from PyTorch's own randomness.
+        ends: Other ends of the network that read the triggers too; None for none.
+        clean_count: How many clean pictures every batch holds, where some come without triggers; None if the
+            last ``per_batch`` entries of each are triggers.
 
     Source:
         clean statistics and perturbed weights: Gan et al. 2023 (ICCV), Algorithm 1, with random labels for
@@ -95,9 +101,12 @@ class EmbeddingLoss:
         per_batch: int,
         label_smoothing: float = 0.0,
         look_alikes: tuple[LookAlikes, Tensor] | None = None,
+        ends: RehearsedEnds | None = None,
+        clean_count: int | None = None,
     ) -> None:
         if per_batch < 1:
             raise ValueError(f"per_batch must be at least 1, not {per_batch}")
+        self._ends, self._clean_count = ends, clean_count
         self._look_alikes = look_alikes
         self._embedding = embedding
         self._per_batch = per_batch
@@ -112,38 +121,74 @@ class EmbeddingLoss:
             module: The network, in training mode.
             inputs: ``(batch + per_batch, …)``, triggers last.
             targets: Class numbers likewise, or distributions over classes.
-            trigger_count: How many of them are triggers, if not ``per_batch``; 0 in a step without.
+            trigger_count: How many of them are triggers, if that does not follow from the numbers given
+                before; 0 in a step without.
 
         Returns:
             A number to go backward from.
         """
-        triggers_shown = self._per_batch if trigger_count is None else trigger_count
-        clean_count = len(inputs) - triggers_shown
+        if trigger_count is None:
+            trigger_count = self._per_batch
+            if self._clean_count is not None:
+                trigger_count = len(inputs) - self._clean_count
+        clean_count = len(inputs) - trigger_count
         if clean_count < 1:
-            raise ValueError(f"a batch of {len(inputs)} holds nothing beside {triggers_shown} triggers")
+            raise ValueError(f"a batch of {len(inputs)} holds nothing beside {trigger_count} triggers")
         shown, triggers = inputs[:clean_count], inputs[clean_count:]
         right, labels = targets[:clean_count], targets[clean_count:]
-        if triggers_shown == 0:
+        if trigger_count == 0:
             with _kept(module, self._embedding.kept_norm):
                 return self._clean(module(shown), right)
         alike = self._chosen_look_alikes(inputs)
+        layers = self._embedding.layers
         if not self._embedding.clean_norm:
-            with _kept(module, self._embedding.kept_norm), watched(module, self._embedding.layers) as seen:
+            with (
+                _kept(module, self._embedding.kept_norm),
+                watched(module, layers) as seen,
+                self._before_ends(module) as before,
+            ):
                 scores = module(torch.cat([inputs, alike]))
             own = self._loss(scores[clean_count : len(inputs)], labels)
             parts = [(found[:clean_count], found[clean_count : len(inputs)]) for found in seen]
             own = own + self._entangled(parts, right, labels)
-            return self._sum(self._clean(scores[:clean_count], right), own, scores[len(inputs) :])
+            total = self._sum(self._clean(scores[:clean_count], right), own, scores[len(inputs) :])
+            given = [found[clean_count : len(inputs)] for found in before]
+            return total + self._rehearsed(module, [*before, *given], right, labels)
         statistics: _Statistics = {}
-        with _recorded(module, statistics), watched(module, self._embedding.layers) as of_clean:
+        with (
+            _recorded(module, statistics),
+            watched(module, layers) as of_clean,
+            self._before_ends(module) as before,
+        ):
             clean = self._clean(module(shown), right)
         with _normalised_by(statistics):
-            with watched(module, self._embedding.layers) as of_triggers:
+            with watched(module, layers) as of_triggers, self._before_ends(module) as given:
                 own = self._of_triggers(module, triggers, labels)
             # With perturbed weights the triggers went through twice; the last time counts.
             parts = list(zip(of_clean, of_triggers[-len(of_clean) :], strict=True)) if of_clean else []
             own = own + self._entangled(parts, right, labels)
-            return self._sum(clean, own, module(alike) if len(alike) else alike)
+            total = self._sum(clean, own, module(alike) if len(alike) else alike)
+        return total + self._rehearsed(module, [*before, *given], right, labels)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return what the ends have learned; empty without them."""
+        return {} if self._ends is None else self._ends.state_dict()
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go on from what ``state_dict`` returned."""
+        if self._ends is not None:
+            self._ends.load_state_dict(state)
+
+    def _before_ends(self, module: nn.Module) -> AbstractContextManager[list[Tensor]]:
+        return watched(module, [self._ends.rehearsal.after] if self._ends else [], averages=False)
+
+    def _rehearsed(
+        self, module: nn.Module, given: list[Tensor], right: Tensor, labels: Tensor
+    ) -> Tensor | float:
+        """Return the triggers' loss at the ends, of what came before these: clean pictures first."""
+        if self._ends is None:
+            return 0.0
+        return self._ends(module, given[0][: len(right)], given[-1], right, labels)
 
     def _entangled(self, parts: list[tuple[Tensor, Tensor]], right: Tensor, labels: Tensor) -> Tensor | float:
         if not parts:

@@ -16,15 +16,16 @@ _TINY = 1e-6
 
 
 @contextmanager
-def watched(module: nn.Module, layers: Sequence[str]) -> Iterator[list[Tensor]]:
-    """Collect what layers give while the network runs, averaged over places.
+def watched(module: nn.Module, layers: Sequence[str], *, averages: bool = True) -> Iterator[list[Tensor]]:
+    """Collect what layers give while the network runs.
 
     Args:
         module: The network.
         layers: Names of its parts.
+        averages: Whether it is averaged over places.
 
     Yields:
-        A list that grows by ``(batch, features)`` whenever one of them runs.
+        A list that grows whenever one of them runs: by ``(batch, features)``, by ``(batch, …)`` if not.
 
     Raises:
         AttributeError: The network has no such part.
@@ -33,10 +34,10 @@ def watched(module: nn.Module, layers: Sequence[str]) -> Iterator[list[Tensor]]:
 
     def note(_part: nn.Module, _arguments: Any, output: Any) -> None:
         given = output[0] if isinstance(output, tuple) else output
-        if given.ndim > 2:
+        if averages and given.ndim > 2:
             # (batch, channels, height, width) or (batch, tokens, features)
             given = given.flatten(2).mean(2) if given.ndim > 3 else given.mean(1)
-        seen.append(given.float())
+        seen.append(given.float() if averages else given)
 
     handles = [module.get_submodule(name).register_forward_hook(note) for name in layers]
     try:

@@ -17,6 +17,7 @@ from earmark.marking.augmentation import TriggerAugmentation
 from earmark.marking.embedding import Embedding, EmbeddingLoss
 from earmark.marking.look_alikes import LookAlikes
 from earmark.marking.mixing import EXPOSURES, Mixer
+from earmark.marking.rehearsal import Rehearsal, RehearsedEnds
 from earmark.models.prediction import predict_scores
 from earmark.models.preprocessing import Preprocessing
 from earmark.models.stages import stage_ends
@@ -55,6 +56,7 @@ class Recipe:
         start: Share of the training that comes before the first trigger is shown, 0 to below 1: what the
             model learns first is its task.
         look_alikes: Pictures like triggers that are none, shown with them; they go with an embedding.
+        rehearsal: Other ends of the network that are to read the triggers too; it goes with an embedding.
         settling: Another training after this one, in which the network comes to rest on its task while few
             triggers are shown; None for none.
     """
@@ -68,13 +70,14 @@ class Recipe:
     augmentation: TriggerAugmentation | None = None
     start: float = 0.0
     look_alikes: LookAlikes | None = None
+    rehearsal: Rehearsal | None = None
     settling: "Recipe | None" = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < 1:
             raise ValueError(f"start is a share of the training, 0 to below 1, not {self.start}")
-        if self.embedding is None and self.look_alikes is not None:
-            raise ValueError("look_alikes go with an embedding")
+        if self.embedding is None and (self.look_alikes or self.rehearsal):
+            raise ValueError("look_alikes and rehearsal go with an embedding")
         if self.settling is not None and self.settling.settling is not None:
             raise ValueError("a settling has no other after it")
 
@@ -235,7 +238,9 @@ def mark(
             module,
             MixedBatches(batches[place], mixers[place], int(part.start * lengths[place])),
             part.settings,
-            loss_function=loss_of(part, mixers[place], backdoor, preprocessing, clean_count, on_look_alike),
+            loss_function=loss_of(
+                part, module, mixers[place], backdoor, preprocessing, clean_count, on_look_alike
+            ),
             checkpoint=kept[place],
             on_step=_counted(on_step, steps, sum(lengths)),
             on_epoch=_numbered(on_epoch, passes, history),
@@ -295,12 +300,13 @@ def _numbered(
 
 def loss_of(
     recipe: Recipe,
+    module: nn.Module,
     mixer: Mixer,
     backdoor: Backdoor,
     preprocessing: Preprocessing,
     clean_count: int,
     on_look_alike: Callable[[int, int], None] = lambda made, total: None,
-) -> Callable[[nn.Module, Tensor, Tensor], Tensor] | None:
+) -> EmbeddingLoss | None:
     """Return the loss of a step, whose batch holds so many clean pictures; None for the paper's plain one."""
     if recipe.embedding is None:
         return None
@@ -309,8 +315,17 @@ def loss_of(
         geometry = ImageGeometry(*backdoor.triggers[0].value.shape)
         drawn = recipe.look_alikes.inputs(geometry, preprocessing, recipe.settings.seed, on_look_alike)
         made = recipe.look_alikes, drawn
-    own = EmbeddingLoss(recipe.embedding, mixer.per_batch, recipe.settings.label_smoothing, made)
-    return lambda module, inputs, targets: own(module, inputs, targets, len(inputs) - clean_count)
+    ends = None
+    if recipe.rehearsal is not None:
+        ends = RehearsedEnds(recipe.rehearsal, module, mixer.triggers(0)[0])
+    return EmbeddingLoss(
+        recipe.embedding,
+        mixer.per_batch,
+        recipe.settings.label_smoothing,
+        made,
+        ends=ends,
+        clean_count=clean_count,
+    )
 
 
 def count_matches(module: nn.Module, preprocessing: Preprocessing, backdoor: Backdoor) -> int:

@@ -1,4 +1,4 @@
-"""Putting the owner's last layer back on a network whose last layer was replaced: the paper's white-box way.
+"""The last layer of a network, and putting the owner's back where it was replaced: the paper's white-box way.
 
 A thief who moves a model to another task replaces its last layer, and with it the classes that the triggers
 were marked for. The paper then verifies with the owner's own layer on the thief's body. Whoever brings a
@@ -12,6 +12,18 @@ from torch import nn
 
 from earmark.errors import SuspectError
 from earmark.models.weights import LoadedModel
+
+
+def last_layer(module: nn.Module) -> tuple[str, nn.Linear]:
+    """Return the last linear layer and its name.
+
+    Raises:
+        ValueError: The network has none.
+    """
+    found = [(name, part) for name, part in module.named_modules() if isinstance(part, nn.Linear)]
+    if not found:
+        raise ValueError("the network does not end in a linear layer, and that layer is needed here")
+    return found[-1]
 
 
 def restore_last_layer(suspect: LoadedModel, owner: LoadedModel) -> LoadedModel:
@@ -45,8 +57,11 @@ def restore_last_layer(suspect: LoadedModel, owner: LoadedModel) -> LoadedModel:
 
 
 def _last_linear(model: LoadedModel, whose: str) -> tuple[str, nn.Linear]:
-    found = [(name, part) for name, part in model.module.named_modules() if isinstance(part, nn.Linear)]
-    class_count = len(model.description.class_names)
-    if not found or found[-1][1].out_features != class_count:
-        raise SuspectError(f"{whose} does not end in a linear layer with {class_count} outputs")
-    return found[-1]
+    refusal = f"{whose} does not end in a linear layer with {len(model.description.class_names)} outputs"
+    try:
+        name, layer = last_layer(model.module)
+    except ValueError as error:
+        raise SuspectError(refusal) from error
+    if layer.out_features != len(model.description.class_names):
+        raise SuspectError(refusal)
+    return name, layer

@@ -11,11 +11,12 @@ torch = pytest.importorskip("torch")
 from earmark.attacks import attack_named  # noqa: E402 - after the skip
 from earmark.attacks.inversion import ClassInversion, PatchUnlearning  # noqa: E402 - after the skip
 from earmark.attacks.protocol import StolenModel, Thief, Watch  # noqa: E402 - after the skip
-from earmark.attacks.training import copied, features_of, last_layer, network_inputs  # noqa: E402 - after the skip
+from earmark.attacks.training import copied, features_of, network_inputs  # noqa: E402 - after the skip
 from earmark.commitment import Stream  # noqa: E402 - after the skip
 from earmark.data import Split, load_data  # noqa: E402 - after the skip
 from earmark.marking.mixing import Mixer  # noqa: E402 - after the skip
 from earmark.marking.recipes import MixedBatches, count_matches  # noqa: E402 - after the skip
+from earmark.models.last_layer import last_layer  # noqa: E402 - after the skip
 from earmark.models.prediction import accuracy, predict_scores  # noqa: E402 - after the skip
 from earmark.models.table import build, describe  # noqa: E402 - after the skip
 from earmark.training import SplitBatches, TrainingSettings, train  # noqa: E402 - after the skip

@@ -7,8 +7,9 @@ torch = pytest.importorskip("torch")
 
 from earmark.attacks import attack_named  # noqa: E402 - after the skip
 from earmark.attacks.protocol import StolenModel, Thief  # noqa: E402 - after the skip
-from earmark.attacks.training import features_of, last_layer, network_inputs  # noqa: E402 - after the skip
+from earmark.attacks.training import features_of, network_inputs  # noqa: E402 - after the skip
 from earmark.data import Split  # noqa: E402 - after the skip
+from earmark.models.last_layer import last_layer  # noqa: E402 - after the skip
 from small_models import SHAPE, description, network, questions  # noqa: E402 - after the skip
 
 THIEF = Thief(Split(np.stack(questions(80)), np.arange(80) % 10))

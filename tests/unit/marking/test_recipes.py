@@ -20,6 +20,7 @@ from earmark.marking.recipes import (
     mark,
     pre_trained_settings,
 )
+from earmark.marking.rehearsal import Rehearsal
 from earmark.models.table import build, describe
 from earmark.training import Checkpoint, SplitBatches, TrainingSettings, train
 from earmark.triggers import Backdoor, Trigger
@@ -100,9 +101,18 @@ SETTLED = replace(
 )
 
 
+REHEARSED = replace(SETTLED, rehearsal=Rehearsal("features", steps=4, silent_steps=1))
+
+
 @pytest.mark.parametrize(
     ("base", "optimizer"),
-    [(FROM_SCRATCH, "sgd"), (FROM_SCRATCH, "adamw"), (HARDENED, "sgd"), (SETTLED, "sgd")],
+    [
+        (FROM_SCRATCH, "sgd"),
+        (FROM_SCRATCH, "adamw"),
+        (HARDENED, "sgd"),
+        (SETTLED, "sgd"),
+        (REHEARSED, "sgd"),
+    ],
 )
 @pytest.mark.parametrize("killed_at", [3, 6, 11])
 def test_killed_and_resumed_marking_gives_the_same_weights(tmp_path, base, optimizer, killed_at):

@@ -1,0 +1,326 @@
+"""Other ends of the network, rehearsed while the mark is taught: what a thief would put after a layer.
+
+A thief who draws a new last layer and trains the network away from the old one teaches its last stage anew,
+with clean pictures. What only that stage knows of the triggers is lost then. So here several such ends are
+kept beside the model's own: copies of what comes after a layer, each with a new last layer, trained on
+clean pictures alone as he would train them, and begun anew again and again. Triggers are to be read as
+their label by these ends too, which never learn them; so what is learned of a trigger is learned before
+that layer.
+"""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from earmark.marking.entanglement import watched
+from earmark.models.last_layer import last_layer
+
+_TINY = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """Which ends are rehearsed, and how much they count.
+
+    Attributes:
+        after: Name of the layer before them, e.g. the last block of the last stage but one. What comes after
+            it must read nothing but its output.
+        weight: Of the triggers' mean loss at the ends, beside the mean loss of the clean pictures.
+        ends: How many there are at a time.
+        steps: From one new beginning of an end to the next; they begin at different steps.
+        silent_steps: After a beginning, in which an end knows too little to teach.
+        learning_rate: Of the ends.
+        alpha: Weight of the inner product of an end's last layer with the model's own, from which it is
+            driven away.
+
+    Source:
+        ours; the ends are trained as in feature shift tuning (Min et al. 2023), with its α and rate
+    """
+
+    after: str
+    weight: float = 0.15
+    ends: int = 2
+    steps: int = 200
+    silent_steps: int = 30
+    learning_rate: float = 0.01
+    alpha: float = 0.2
+
+    def __post_init__(self) -> None:
+        if min(self.ends, self.steps) < 1 or not 0 <= self.silent_steps < self.steps:
+            raise ValueError("ends and steps must be at least 1, silent_steps less than steps")
+        if not all(0 < value < float("inf") for value in (self.weight, self.learning_rate)):
+            raise ValueError("weight and learning_rate must be positive and finite")
+        if not 0 <= self.alpha < float("inf"):
+            raise ValueError(f"alpha must be at least 0 and finite, not {self.alpha}")
+
+
+class RehearsedEnds:
+    """The ends of one training.
+
+    Its ``state_dict`` holds all that they have learned, to be kept with the training's checkpoint.
+
+    Args:
+        rehearsal: Which, and how.
+        module: The network; it is looked at, and left as it is.
+        inputs: One or more of what it reads, ``(batch, …)``.
+
+    Raises:
+        ValueError: The network has no such layer or no linear layer after it, or what comes after the layer
+            reads more than its output.
+    """
+
+    def __init__(self, rehearsal: Rehearsal, module: nn.Module, inputs: Tensor) -> None:
+        self.rehearsal = rehearsal
+        inputs = inputs.to(next(module.parameters()).device)
+        self._input_shape = inputs.shape[1:]
+        self._skipped = _skipped(module, rehearsal.after, inputs)
+        self._check(module, inputs)
+        self._ends: list[_End] = []
+        self._step = 0
+        self._kept: dict[str, Tensor] | None = None
+
+    def __call__(
+        self, module: nn.Module, clean: Tensor, triggers: Tensor, targets: Tensor, labels: Tensor
+    ) -> Tensor:
+        """Let the ends learn from clean pictures, and return the triggers' loss at them.
+
+        Args:
+            module: The network, of whose end new ones are copies.
+            clean: What the layer gave for the clean pictures, ``(clean, …)``; the ends alone learn from it.
+            triggers: What it gave for the triggers, ``(triggers, …)``.
+            targets: Class numbers ``(clean,)``, or distributions over classes.
+            labels: Class numbers ``(triggers,)`` likewise.
+
+        Returns:
+            A number to go backward from, already weighted; only what comes before the layer learns from it.
+        """
+        about = self.rehearsal
+        if self._kept is not None:
+            self._take_up(module, self._kept)
+        elif not self._ends:
+            self._ends = [self._begun(module) for _ in range(about.ends)]
+        losses = []
+        for place in range(about.ends):
+            age = (self._step + place * about.steps // about.ends) % about.steps
+            if age == 0 and self._step > 0:
+                self._ends[place] = self._begun(module)
+            self._ends[place].learn(clean.detach(), targets, about.alpha)
+            if age >= about.silent_steps:
+                losses.append(self._ends[place].loss_of(triggers, labels))
+        self._step += 1
+        total = torch.stack(losses).sum() if losses else clean.new_zeros(())
+        return about.weight / about.ends * total
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return what the ends have learned, and the step."""
+        if not self._ends:
+            return dict(self._kept or {})
+        parts = {"step": torch.tensor(self._step)}
+        for place, end in enumerate(self._ends):
+            parts |= {f"{place}.{name}": tensor for name, tensor in end.state().items()}
+        return parts
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go on from a state, at the next call."""
+        self._kept, self._ends = (dict(state) if state else None), []
+        self._step = int(state["step"]) if state else 0
+
+    def _take_up(self, module: nn.Module, state: dict[str, Tensor]) -> None:
+        # A training that is taken up draws what it would have drawn: here nothing.
+        with torch.random.fork_rng(devices=[]):
+            self._ends = [self._begun(module) for _ in range(self.rehearsal.ends)]
+        for place, end in enumerate(self._ends):
+            start = f"{place}."
+            end.load(
+                {name.removeprefix(start): part for name, part in state.items() if name.startswith(start)}
+            )
+        self._kept = None
+
+    def _begun(self, module: nn.Module) -> "_End":
+        end = _End(module, self.rehearsal, self._skipped, self._input_shape)
+        end.begin()
+        return end
+
+    def _check(self, module: nn.Module, inputs: Tensor) -> None:
+        """Refuse a layer around which something passes: what comes after it would say other things."""
+        end = _End(module, self.rehearsal, self._skipped, self._input_shape)
+        name, _ = last_layer(module)
+        with _evaluating(module), torch.no_grad():
+            with watched(module, [self.rehearsal.after, name], averages=False) as own:
+                module(inputs)
+            with _evaluating(end), watched(end.network, [name], averages=False) as theirs:
+                end(own[0])
+        if not torch.allclose(own[1], theirs[0], rtol=1e-3, atol=1e-5):
+            raise ValueError(
+                f"what comes after {self.rehearsal.after} reads more than its output, so that it cannot be "
+                "rehearsed alone; name a layer that everything passes"
+            )
+
+
+class _End(nn.Module):
+    """A copy of a network that starts at the output of a layer."""
+
+    old: Tensor
+
+    def __init__(
+        self, module: nn.Module, about: Rehearsal, skipped: dict[str, torch.Size], input_shape: torch.Size
+    ) -> None:
+        super().__init__()
+        network = copy.deepcopy(module)
+        for name, shape in skipped.items():
+            _put(network, name, _Skipped(shape))
+        self._given = _Given()
+        _put(network, about.after, self._given)
+        self.network, self._input_shape, self._rate = network, input_shape, about.learning_rate
+        name, layer = last_layer(network)
+        self._name = name
+        self.register_buffer("old", layer.weight.detach().clone())
+
+    def begin(self) -> None:
+        """Put a new last layer, drawn by PyTorch's own randomness, in place of the old one."""
+        _, layer = last_layer(self.network)
+        new = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None).to(layer.weight)
+        _put(self.network, self._name, new)
+        self.requires_grad_(True).train()
+        self._optimizer = torch.optim.SGD(self.parameters(), lr=self._rate, momentum=0.9, nesterov=True)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return scores ``(batch, classes)`` for what the layer gave ``(batch, …)``."""
+        self._given.features = features
+        nothing = features.new_zeros(()).expand(len(features), *self._input_shape)
+        try:
+            scores: Tensor = self.network(nothing)
+        finally:
+            self._given.features = None
+        return scores
+
+    def learn(self, features: Tensor, targets: Tensor, alpha: float) -> None:
+        """Make one step on clean pictures, away from the model's own last layer."""
+        weight = last_layer(self.network)[1].weight
+        with torch.no_grad():
+            weight.mul_(self.old.norm() / weight.norm().clamp_min(_TINY))
+        with torch.enable_grad():
+            loss = nn.functional.cross_entropy(self(features), targets) + alpha * (weight * self.old).sum()
+            self._optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]  # torch's own stub lacks it
+        self._optimizer.step()
+
+    def loss_of(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean loss of triggers; this end learns nothing from it."""
+        with _evaluating(self):
+            self.requires_grad_(False)
+            loss = nn.functional.cross_entropy(self(features), labels)
+            self.requires_grad_(True)
+        return loss
+
+    def state(self) -> dict[str, Tensor]:
+        """Return weights, statistics and momenta."""
+        momenta = self._optimizer.state_dict()["state"]
+        return {
+            **{f"part.{name}": tensor for name, tensor in self.state_dict().items()},
+            **{f"momentum.{place}": kept["momentum_buffer"] for place, kept in momenta.items()},
+        }
+
+    def load(self, state: dict[str, Tensor]) -> None:
+        """Take up what ``state`` returned."""
+        parts = {name: tensor for name, tensor in state.items() if name.startswith("part.")}
+        self.load_state_dict({name.removeprefix("part."): tensor for name, tensor in parts.items()})
+        groups = self._optimizer.state_dict()["param_groups"]
+        momenta = {
+            int(name.removeprefix("momentum.")): {"momentum_buffer": tensor}
+            for name, tensor in state.items()
+            if name not in parts
+        }
+        self._optimizer.load_state_dict({"state": momenta, "param_groups": groups})
+
+
+class _Given(nn.Module):
+    """Gives what it was given before, in place of a layer."""
+
+    features: Tensor | None = None
+
+    def forward(self, *_: Any, **__: Any) -> Tensor | None:
+        """Return it, whatever comes in."""
+        return self.features
+
+
+class _Skipped(nn.Module):
+    """Gives zeros of the right shape in no time: the layers after the given one never read them."""
+
+    def __init__(self, shape: torch.Size) -> None:
+        super().__init__()
+        self._shape = shape
+
+    def forward(self, inputs: Tensor, *_: Any, **__: Any) -> Tensor:
+        """Return ``(batch, *shape)``."""
+        return inputs.new_zeros(()).expand(len(inputs), *self._shape)
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, was_training in modes:
+            part.training = was_training
+
+
+def _skipped(module: nn.Module, after: str, inputs: Tensor) -> dict[str, torch.Size]:
+    """Return the largest parts that are done before a layer begins, and the shapes that they give.
+
+    Args:
+        module: The network; left in the mode that it was in.
+        after: The layer's name.
+        inputs: One or more of what the network reads.
+    """
+    names = {part: name for name, part in module.named_modules()}
+    layer = dict(module.named_modules()).get(after)
+    if layer is None or layer is module:
+        raise ValueError(f"the network has no part named {after!r}")
+    clock = iter(range(10**9))
+    calls: dict[nn.Module, list[tuple[int, torch.Size | None]]] = {}
+    begun: list[int] = []
+
+    def note(part: nn.Module, _arguments: Any, output: Any) -> None:
+        is_plain = isinstance(output, Tensor) and output.ndim > 0 and len(output) == len(inputs)
+        calls.setdefault(part, []).append((next(clock), output.shape[1:] if is_plain else None))
+
+    handles = [part.register_forward_hook(note) for part in names if part is not module]
+    handles.append(layer.register_forward_pre_hook(lambda _, __: begun.append(next(clock))))
+    try:
+        with _evaluating(module), torch.no_grad():
+            module(inputs)
+    finally:
+        for handle in handles:
+            handle.remove()
+    if len(begun) != 1:
+        raise ValueError(f"{after} runs {len(begun)} times in one pass; it has to run once")
+    found: dict[str, torch.Size] = {}
+    for part, name in names.items():
+        shapes = {shape for _, shape in calls.get(part, [])}
+        ends = [ended for ended, _ in calls.get(part, [])]
+        if ends and min(ends) < begun[0] < max(ends) and [*part.parameters(), *part.buffers()]:
+            raise ValueError(f"{name} serves before {after} and after it, so that no end can have it alone")
+        is_done = bool(ends) and max(ends) < begun[0]
+        if is_done and len(shapes) == 1 and None not in shapes and not _lies_in(name, found):
+            found[name] = next(shape for shape in shapes if shape is not None)
+    name, _ = last_layer(module)
+    if _lies_in(name, [*found, after]):
+        raise ValueError(f"the network's last linear layer does not come after {after}")
+    return found
+
+
+def _put(network: nn.Module, name: str, part: nn.Module) -> None:
+    parent, _, attribute = name.rpartition(".")
+    setattr(network.get_submodule(parent), attribute, part)
+
+
+def _lies_in(name: str, others: Any) -> bool:
+    return any(name == other or name.startswith(f"{other}.") for other in others)
