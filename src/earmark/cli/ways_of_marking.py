@@ -98,7 +98,9 @@ def by_recipe(
         recipe = replace(PRE_TRAINED, settings=settings)
     if hardened:
         recipe = harden(recipe, work.module, work.key.backdoor(), work.description.preprocessing)
-    recipe = replace(recipe, per_batch=work.per_batch, exposures=exposures or recipe.exposures)
+    if exposures is not None:
+        recipe = replace(recipe, exposures=exposures, least_per_batch=1)
+    recipe = replace(recipe, per_batch=work.per_batch)
     with output.stages() as stage:
         marking = mark(
             work.module,

@@ -30,8 +30,8 @@ class Embedding:
     """What the triggers' part of the loss is.
 
     Attributes:
-        weight: Of the triggers' mean loss, beside the mean loss of the clean pictures. In the paper's own
-            mixture of k triggers among b pictures it is k / b.
+        weight: Of the triggers' mean loss, beside the mean loss of the clean pictures. None for k / b with k
+            triggers beside b pictures, as in the paper's own mixture, where each counts as much as a picture.
         clean_norm: Whether triggers are normalised with the batch statistics of the clean pictures, which is
             how they will be normalised when the model is questioned; else they go through the network in one
             batch with them, as in the paper. Without batch normalisation no change.
@@ -50,7 +50,7 @@ class Embedding:
         layers: Names of these layers, e.g. the last block of each stage.
     """
 
-    weight: float = 0.3
+    weight: float | None = 0.3
     clean_norm: bool = True
     kept_norm: bool = False
     perturbation: float = 0.0
@@ -61,7 +61,7 @@ class Embedding:
 
     def __post_init__(self) -> None:
         for name in ("weight", "perturbation", "margin", "lead", "entangle"):
-            if not 0 <= getattr(self, name) < float("inf"):
+            if not 0 <= (getattr(self, name) or 0.0) < float("inf"):
                 raise ValueError(f"{name} must be at least 0 and finite, not {getattr(self, name)}")
         if self.weight == 0:
             raise ValueError("with a weight of 0 no trigger would be learned")
@@ -150,10 +150,15 @@ class EmbeddingLoss:
                 scores = module(torch.cat([inputs, alike]))
             own = self._loss(scores[clean_count : len(inputs)], labels)
             parts = [(found[:clean_count], found[clean_count : len(inputs)]) for found in seen]
-            own = own + self._entangled(parts, right, labels)
-            total = self._sum(self._clean(scores[:clean_count], right), own, scores[len(inputs) :])
             given = [found[clean_count : len(inputs)] for found in before]
-            return total + self._rehearsed(module, [*before, *given], right, labels)
+            own = own + self._entangled(parts, right, labels)
+            own = own + self._rehearsed(module, [*before, *given], right, labels)
+            return self._sum(
+                self._clean(scores[:clean_count], right),
+                own,
+                scores[len(inputs) :],
+                self._weight(inputs, labels),
+            )
         statistics: _Statistics = {}
         with (
             _recorded(module, statistics),
@@ -167,8 +172,9 @@ class EmbeddingLoss:
             # With perturbed weights the triggers went through twice; the last time counts.
             parts = list(zip(of_clean, of_triggers[-len(of_clean) :], strict=True)) if of_clean else []
             own = own + self._entangled(parts, right, labels)
-            total = self._sum(clean, own, module(alike) if len(alike) else alike)
-        return total + self._rehearsed(module, [*before, *given], right, labels)
+            answered = module(alike) if len(alike) else alike
+        own = own + self._rehearsed(module, [*before, *given], right, labels)
+        return self._sum(clean, own, answered, self._weight(inputs, labels))
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return what the ends have learned; empty without them."""
@@ -209,8 +215,13 @@ class EmbeddingLoss:
             chosen = chosen.flip(3)
         return torch.cat([chosen, blurred(chosen, about.blur)])
 
-    def _sum(self, clean: Tensor, own: Tensor, alike: Tensor) -> Tensor:
-        total = clean + self._embedding.weight * own
+    def _weight(self, inputs: Tensor, labels: Tensor) -> float:
+        """Return the weight of the triggers' loss in a batch of pictures and triggers."""
+        as_pictures = len(labels) / (len(inputs) - len(labels))
+        return as_pictures if self._embedding.weight is None else self._embedding.weight
+
+    def _sum(self, clean: Tensor, own: Tensor, alike: Tensor, weight: float) -> Tensor:
+        total = clean + weight * own
         if self._look_alikes is None:
             return total
         scores, without_detail = alike.chunk(2)

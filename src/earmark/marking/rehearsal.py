@@ -30,7 +30,7 @@ class Rehearsal:
     Attributes:
         after: Name of the layer before them, e.g. the last block of the last stage but one. What comes after
             it must read nothing but its output.
-        weight: Of the triggers' mean loss at the ends, beside the mean loss of the clean pictures.
+        weight: Of the triggers' loss at the ends, beside their loss at the model's own.
         ends: How many there are at a time.
         steps: From one new beginning of an end to the next; they begin at different steps.
         silent_steps: After a beginning, in which an end knows too little to teach.
@@ -43,7 +43,7 @@ class Rehearsal:
     """
 
     after: str
-    weight: float = 0.15
+    weight: float = 1.0
     ends: int = 2
     steps: int = 200
     silent_steps: int = 30

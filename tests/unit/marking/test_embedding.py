@@ -38,7 +38,8 @@ def gradients(loss, module):
 
 def test_without_normalisation_the_weight_k_over_b_is_the_papers_mixture():
     module, (inputs, targets) = nn.Sequential(nn.Flatten(), nn.Linear(64, 5)), batch()
-    loss = EmbeddingLoss(Embedding(weight=3 / 12), 3)(module, inputs, targets)
+    loss = EmbeddingLoss(Embedding(weight=None), 3)(module, inputs, targets)
+    assert EmbeddingLoss(Embedding(weight=3 / 12), 3)(module, inputs, targets).item() == loss.item()
     plain = CROSS_ENTROPY(module(inputs), targets)
     assert loss.item() == pytest.approx(plain.item() * 15 / 12, rel=1e-5)
 

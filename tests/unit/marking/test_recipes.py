@@ -210,8 +210,7 @@ def test_a_hardened_recipe_keeps_the_papers_numbers_and_finds_the_stages_itself(
     backdoor = small_key().backdoor()
     found = harden(replace(FROM_SCRATCH, settings=SETTINGS, per_batch=7), module, backdoor, preprocessing)
     assert (found.name, found.settings, found.per_batch) == ("hardened-from-scratch", SETTINGS, 7)
-    assert found.embedding.layers
-    assert all(module.get_submodule(name) for name in found.embedding.layers)
+    assert module.get_submodule(found.rehearsal.after)
     assert found.augmentation.mirror
     assert not found.embedding.clean_norm
     assert same(weights(module), before)
@@ -224,6 +223,61 @@ def test_a_hardened_recipe_keeps_the_papers_numbers_and_finds_the_stages_itself(
     assert settling.augmentation.mirror
     assert settling.settings.epochs == PRE_TRAINED.settings.epochs
     assert settling.settings.learning_rate == PRE_TRAINED.settings.learning_rate / 5
+
+
+@pytest.mark.parametrize(
+    ("passes", "expected"),
+    [
+        # 60 showings of 100 triggers in 4 passes of 10 steps; in 100 passes 6 would do, and 100 / 32 do too.
+        (4, 150),
+        (100, 6),
+        (10_000, 4),
+    ],
+)
+def test_a_hardened_recipe_shows_triggers_often_enough_and_some_in_every_batch(passes, expected):
+    module, preprocessing = network(width=4)
+    backdoor, settings = small_key().backdoor(), replace(SETTINGS, epochs=passes, batch_size=100)
+    recipe = harden(replace(PRE_TRAINED, settings=settings), module, backdoor, preprocessing)
+
+    shown = []
+
+    def note(_recipe, _module, mixer, *_):
+        shown.append(mixer.per_batch)
+        raise KilledError
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("earmark.marking.recipes.loss_of", note)
+        with pytest.raises(KilledError):
+            mark(module, some(1000), preprocessing, backdoor, recipe)
+    assert shown == [expected]
+
+
+def test_a_network_without_stages_or_whose_stages_are_passed_by_is_hardened_without_other_ends():
+    class Flat(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.last = torch.nn.Linear(64, 10)
+
+        def forward(self, images):
+            return self.last(images.flatten(1))
+
+    class PassedBy(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first = torch.nn.Conv2d(1, 4, 3, padding=1)
+            self.second = torch.nn.Conv2d(4, 4, 3, stride=2, padding=1)
+            self.last = torch.nn.Linear(8, 10)
+
+        def forward(self, images):
+            early = self.first(images)
+            late = self.second(early)
+            return self.last(torch.cat([late.mean((2, 3)), images.mean((2, 3)).expand(-1, 4)], 1))
+
+    _, preprocessing = network(width=4)
+    for module in (Flat(), PassedBy()):
+        recipe = harden(PRE_TRAINED, module, small_key().backdoor(), preprocessing)
+        assert recipe.rehearsal is None
+        assert recipe.look_alikes is not None
 
 
 def test_only_marks_of_pictures_are_hardened():
@@ -239,7 +293,7 @@ def test_a_hardened_mark_takes_mirrored_too():
     longer = replace(FROM_SCRATCH, settings=replace(SETTINGS, epochs=20))
     recipe = harden(longer, module, backdoor, preprocessing)
     # Some hundred steps learn little: they get a weight that a real training does not need.
-    recipe = replace(recipe, embedding=replace(recipe.embedding, weight=1.0))
+    recipe = replace(recipe, embedding=replace(recipe.embedding, weight=1.0), exposures=120)
     recipe = replace(recipe, look_alikes=replace(recipe.look_alikes, count=200))
     marking = mark(module, digits().train, preprocessing, backdoor, recipe)
     assert marking.match_count >= 95
