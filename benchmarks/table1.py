@@ -61,6 +61,7 @@ class Arm:
         start: Share of the training before the first trigger; None to begin with them.
         look_alikes: Attributes of ``LookAlikes`` beside the sampler; None for no such pictures.
         rehearsal: Attributes of ``Rehearsal``; None for no such ends.
+        own_answers: Share of the clean pictures' targets that is what the unmarked model answers.
         after: The arm whose models it goes on with; None for the unmarked one.
     """
 
@@ -77,6 +78,7 @@ class Arm:
     start: float | None = None
     look_alikes: dict[str, Any] | None = None
     rehearsal: dict[str, Any] | None = None
+    own_answers: float | None = None
     after: str | None = None
 
     @property
@@ -248,6 +250,10 @@ def one_run(study: Study, arm: Arm, seed: int, data: ClassificationData, device:
                 look_alikes=None
                 if arm.look_alikes is None
                 else LookAlikes(AbstractSampler(), **arm.look_alikes),
+                own_answers=arm.own_answers or 0.0,
+                original=load_weights(model_path(study, unmarked_of(study), seed)).module
+                if arm.own_answers
+                else None,
                 rehearsal=None if arm.rehearsal is None else Rehearsal(**arm.rehearsal),
             )
             backdoor = key.backdoor()

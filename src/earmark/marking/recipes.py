@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from earmark.data import Split
 from earmark.errors import MarkingError
+from earmark.marking.answers import OwnAnswers
 from earmark.marking.augmentation import TriggerAugmentation
 from earmark.marking.embedding import Embedding, EmbeddingLoss
 from earmark.marking.look_alikes import LookAlikes
@@ -39,6 +40,7 @@ _HARDENED_EXPOSURES = 60
 _TRIGGERS_IN_A_SHOWN_ONE = 32
 _LOOK_ALIKES_PER_BATCH = 8
 _SETTLING_EXPOSURES = 16
+_SETTLING_ANSWERS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,9 @@ class Recipe:
             model learns first is its task.
         look_alikes: Pictures like triggers that are none, shown with them; they go with an embedding.
         rehearsal: Other ends of the network that are to read the triggers too; it goes with an embedding.
+        own_answers: Share of the clean pictures' targets, 0 to 1, that is what the network answered before it
+            was marked; the rest is the label.
+        original: Which network that was; None for the one that is given to be marked.
         settling: Another training after this one, in which the network comes to rest on its task while few
             triggers are shown; None for none.
     """
@@ -73,11 +78,15 @@ class Recipe:
     start: float = 0.0
     look_alikes: LookAlikes | None = None
     rehearsal: Rehearsal | None = None
+    own_answers: float = 0.0
+    original: nn.Module | None = None
     settling: "Recipe | None" = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < 1:
             raise ValueError(f"start is a share of the training, 0 to below 1, not {self.start}")
+        if not 0 <= self.own_answers <= 1:
+            raise ValueError(f"own_answers is a share of the targets, 0 to 1, not {self.own_answers}")
         if self.embedding is None and (self.look_alikes or self.rehearsal):
             raise ValueError("look_alikes and rehearsal go with an embedding")
         if self.settling is not None and self.settling.settling is not None:
@@ -142,7 +151,7 @@ def _rehearsal(module: nn.Module, inputs: Tensor) -> Rehearsal | None:
 
 
 def _settling(recipe: Recipe, augmentation: TriggerAugmentation) -> Recipe:
-    """Return the paper's plain mixture with few triggers: as many passes, a fifth of the rate."""
+    """Return the paper's mixture with few triggers: as many passes, a fifth of the rate, half own answers."""
     settings = recipe.settings
     return Recipe(
         "settling",
@@ -150,6 +159,7 @@ def _settling(recipe: Recipe, augmentation: TriggerAugmentation) -> Recipe:
         exposures=_SETTLING_EXPOSURES,
         needs_trained_model=True,
         augmentation=augmentation,
+        own_answers=_SETTLING_ANSWERS,
     )
 
 
@@ -182,12 +192,17 @@ class MixedBatches:
         batches: Without triggers.
         mixer: Adds them.
         first: The first step with triggers.
+        answers: Of the network before it was marked, and their share of the clean pictures' targets; None for
+            the labels alone.
     """
 
-    def __init__(self, batches: Batches, mixer: Mixer, first: int = 0) -> None:
+    def __init__(
+        self, batches: Batches, mixer: Mixer, first: int = 0, answers: tuple[OwnAnswers, float] | None = None
+    ) -> None:
         self._batches = batches
         self._mixer = mixer
         self._first = first
+        self._answers = answers
 
     @property
     def steps_per_epoch(self) -> int:
@@ -197,6 +212,9 @@ class MixedBatches:
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Return inputs and targets of a step, triggers last."""
         inputs, targets = self._batches.batch(step)
+        if self._answers is not None:
+            original, share = self._answers
+            targets = original.beside(targets, inputs, share)
         if step < self._first:
             return inputs, targets
         return self._mixer.mix(inputs, targets, step - self._first)
@@ -241,6 +259,12 @@ def mark(
     lengths = [part.settings.epochs * made.steps_per_epoch for part, made in zip(parts, batches, strict=True)]
     kept = _checkpoints(checkpoint, len(parts))
     history: list[Epoch] = []
+    answers = [
+        (OwnAnswers(part.original or module, part.settings.channels_last), part.own_answers)
+        if part.own_answers
+        else None
+        for part in parts
+    ]
     mixers = [
         _mixer(part, backdoor, preprocessing, length) for part, length in zip(parts, lengths, strict=True)
     ]
@@ -252,7 +276,7 @@ def mark(
         clean_count = len(batches[place].batch(0)[0])
         train(
             module,
-            MixedBatches(batches[place], mixers[place], int(part.start * lengths[place])),
+            MixedBatches(batches[place], mixers[place], int(part.start * lengths[place]), answers[place]),
             part.settings,
             loss_function=loss_of(
                 part, module, mixers[place], backdoor, preprocessing, clean_count, on_look_alike

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from earmark.data import Split
 from earmark.errors import MarkingError
+from earmark.marking.answers import OwnAnswers
 from earmark.marking.augmentation import TriggerAugmentation
 from earmark.marking.embedding import Embedding, EmbeddingLoss
 from earmark.marking.mixing import Mixer
@@ -196,12 +197,7 @@ class _Answered:
     """Clean batches with the original's probabilities as targets, and triggers after them."""
 
     def __init__(self, module: nn.Module, batches: SplitBatches, mixer: Mixer, recipe: TrainedRecipe) -> None:
-        from copy import deepcopy
-
-        self._original = deepcopy(module).eval().requires_grad_(False)
-        self._device = next(module.parameters()).device
-        self._memory_format = torch.channels_last if recipe.settings.channels_last else torch.preserve_format
-        self._original.to(memory_format=self._memory_format)  # type: ignore[call-overload]  # missing in the stub
+        self._answers = OwnAnswers(module, recipe.settings.channels_last)
         self._batches, self._mixer = batches, mixer
         self._steps_per_epoch = recipe.look_every
         self._blended, self._seed = recipe.blended, recipe.settings.seed
@@ -219,10 +215,7 @@ class _Answered:
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Return inputs and probabilities of a step, triggers last."""
         inputs = self._blend(self._batches.batch(self._first + step)[0], self._first + step)
-        with torch.inference_mode():
-            seen = inputs.to(self._device, memory_format=self._memory_format)
-            targets = self._original(seen).softmax(1).cpu()
-        return self._mixer.mix(inputs, targets.clone(), self._first + step)
+        return self._mixer.mix(inputs, self._answers(inputs), self._first + step)
 
     def _blend(self, inputs: Tensor, step: int) -> Tensor:
         """Return pictures of which some are blended with another of the batch, in shares drawn evenly."""

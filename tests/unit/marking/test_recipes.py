@@ -7,6 +7,7 @@ import torch
 
 from earmark.data import Split
 from earmark.errors import FormatError, MarkingError
+from earmark.marking.answers import OwnAnswers
 from earmark.marking.augmentation import TriggerAugmentation
 from earmark.marking.embedding import Embedding
 from earmark.marking.look_alikes import LookAlikes
@@ -101,7 +102,11 @@ SETTLED = replace(
 )
 
 
-REHEARSED = replace(SETTLED, rehearsal=Rehearsal("features", steps=4, silent_steps=1))
+REHEARSED = replace(
+    SETTLED,
+    rehearsal=Rehearsal("features", steps=4, silent_steps=1),
+    settling=replace(SETTLED.settling, own_answers=0.5),
+)
 
 
 @pytest.mark.parametrize(
@@ -220,6 +225,7 @@ def test_a_hardened_recipe_keeps_the_papers_numbers_and_finds_the_stages_itself(
     assert into_a_trained_one.start == 0
     settling = into_a_trained_one.settling
     assert settling.embedding is None
+    assert settling.own_answers == 0.5
     assert settling.augmentation.mirror
     assert settling.settings.epochs == PRE_TRAINED.settings.epochs
     assert settling.settings.learning_rate == PRE_TRAINED.settings.learning_rate / 5
@@ -302,6 +308,32 @@ def test_a_hardened_mark_takes_mirrored_too():
         for trigger in backdoor.triggers
     ]
     assert count_matches(module, preprocessing, replace(backdoor, triggers=tuple(mirrored))) >= 90
+
+
+def test_half_of_a_target_can_be_what_the_network_answered_before():
+    module, preprocessing = network()
+    batches = SplitBatches(some(128), preprocessing, SETTINGS)
+    backdoor = small_key().backdoor()
+    mixer = Mixer(backdoor, lambda pixels: torch.from_numpy(preprocessing(pixels[None])[0]), 10, per_batch=3)
+    mixed = MixedBatches(batches, mixer, answers=(OwnAnswers(module, channels_last=False), 0.5))
+    inputs, targets = mixed.batch(1)
+    right = torch.nn.functional.one_hot(batches.batch(1)[1], 10)
+    with torch.no_grad():
+        answered = module.eval()(inputs[:64]).softmax(1)
+        # It is the network as it was: what becomes of it changes nothing.
+        for part in module.parameters():
+            part.zero_()
+    assert torch.allclose(targets[:64], 0.5 * right + 0.5 * answered, atol=1e-6)
+    labels = [backdoor.labels[place] for place in mixer._showing.places(1)]
+    assert targets[64:].argmax(1).tolist() == labels
+    assert torch.equal(targets[64:].sum(1), targets[64:].amax(1))
+    assert torch.equal(mixed.batch(1)[1], targets)
+
+
+def test_own_answers_are_a_share():
+    for share in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match="share"):
+            replace(PRE_TRAINED, own_answers=share)
 
 
 def test_another_runs_checkpoint_is_refused(tmp_path):
