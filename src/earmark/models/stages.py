@@ -1,4 +1,4 @@
-"""Where the stages of a convolutional network end."""
+"""Where the stages of a convolutional network end, and what comes after."""
 
 import torch
 from torch import Tensor, nn
@@ -34,3 +34,42 @@ def stage_ends(module: nn.Module, inputs: Tensor) -> list[str]:
         for handle in handles:
             handle.remove()
     return list(ends.values())
+
+
+def parts_after(module: nn.Module, layer: str, inputs: Tensor) -> list[nn.Module]:
+    """Return the innermost parts that run only after a layer has run, in their order.
+
+    Args:
+        module: The network; left in the mode it was in.
+        layer: Name of one of its parts.
+        inputs: One or more of what it reads.
+
+    Raises:
+        AttributeError: The network has no such part.
+    """
+    before: list[nn.Module] = []
+    after: list[nn.Module] = []
+    is_done = False
+
+    def end(*_: object) -> None:
+        nonlocal is_done
+        is_done = True
+
+    def note(part: nn.Module, *_: object) -> None:
+        (after if is_done else before).append(part)
+
+    handles = [
+        part.register_forward_hook(note)
+        for part in module.modules()
+        if not any(True for _ in part.children())
+    ]
+    handles.append(module.get_submodule(layer).register_forward_hook(end))
+    was_training = module.training
+    try:
+        with torch.inference_mode():
+            module.eval()(inputs.to(next(module.parameters()).device))
+    finally:
+        module.train(was_training)
+        for handle in handles:
+            handle.remove()
+    return [part for part in dict.fromkeys(after) if part not in before]

@@ -130,6 +130,34 @@ def test_re_training_begins_with_a_new_last_layer(name, is_new):
     assert (right(result) < 0.5) == is_new
 
 
+@pytest.mark.parametrize(("stages", "kept"), [(1, {"features.0", "features.1", "features.3"}), (2, None)])
+def test_fresh_stages_draws_the_last_stages_anew_and_keeps_those_before(stages, kept):
+    attack = short("fresh-stages", epochs=1, learning_rate=1e-9, fresh_stages=stages)
+    if kept is None:
+        with pytest.raises(ValueError, match="the network has 2 stages; one at least keeps its weights"):
+            attack.run(marked(), thief(), 0)
+        return
+    before = dict(marked().module.named_parameters())
+    result = attack.run(marked(), thief(), 0)
+    same = {
+        name.rpartition(".")[0]
+        for name, part in result.module.named_parameters()
+        if name.endswith("weight") and torch.allclose(part, before[name], atol=1e-6)
+    }
+    # A normalisation starts with ones, and has been taught something else.
+    assert same == kept
+    again = attack.run(marked(), thief(), 0)
+    assert all(
+        torch.equal(first, second)
+        for first, second in zip(result.module.parameters(), again.module.parameters(), strict=True)
+    )
+    assert right(result) < 0.5
+
+
+def test_fresh_stages_learns_the_task_again():
+    assert right(short("fresh-stages", epochs=10).run(marked(), thief(), 0)) > 0.75
+
+
 def test_the_paper_s_gentle_attack_leaves_the_mark_and_a_strong_one_does_not():
     gentle = short("ftll", epochs=3).run(marked(), thief(), 0)
     strong = short("fine-tune-strong", epochs=20, learning_rate=0.2).run(marked(), thief(), 0)
