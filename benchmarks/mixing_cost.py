@@ -5,11 +5,15 @@ is nothing but such steps. Alternating whole epochs would measure the machine's 
 paper's, 2 triggers a step; light, 512 triggers in 12 passes, each shown 120 times; and hardened, as ``earmark mark
 --hardened`` puts 512 triggers in from scratch, whose first quarter goes without.
 
-    python benchmarks/mixing_cost.py [--pairs 300]
+    python benchmarks/mixing_cost.py [--pairs 300] [--profiles hardened …]
+
+Profiles that are not named keep the results that they have.
 """
 
 import argparse
+import json
 import math
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
@@ -19,14 +23,13 @@ from digits import CLASSES, new_key
 from earmark.data import Split
 from earmark.data.table import digits_images
 from earmark.keys import OwnerKey, Task, keygen
-from earmark.marking import Mixer
-from earmark.marking.recipes import FROM_SCRATCH, MixedBatches, harden, loss_of
+from earmark.marking.recipes import FROM_SCRATCH, MixedBatches, harden, loss_of, mixer_of
 from earmark.models.table import build, describe
 from earmark.processor import keep_freed_memory
 from earmark.training import Batches, SplitBatches, TrainingSettings, train
 from earmark.triggers.abstract import AbstractSampler
 from earmark.triggers.image import ImageGeometry
-from measuring import median_interval, save, verdict_on
+from measuring import RESULTS, median_interval, save, verdict_on
 
 PASSES, STEPS = 12, 500  # of the from-scratch study: 50,000 pictures in batches of 100
 PAPER, LIGHT, HARDENED = "k = 2 of 100 triggers", "light, 512 triggers", "hardened, 512 triggers"
@@ -75,22 +78,17 @@ def study(
     if profile == HARDENED:
         recipe = harden(FROM_SCRATCH, module, backdoor, description.preprocessing)
 
-    def transform(pixels: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(description.preprocessing(pixels[None])[0])
-
-    mixer = Mixer(
-        backdoor,
-        transform,
-        int((1 - recipe.start) * PASSES * STEPS),
-        per_batch=2 if profile == PAPER else None,
-        augmentation=recipe.augmentation,
-    )
+    if profile == PAPER:
+        recipe = replace(recipe, per_batch=2)
+    mixer = mixer_of(recipe, backdoor, description.preprocessing, PASSES * STEPS)
     moments = [perf_counter()]
     train(
         module,
         Alternating(plain, MixedBatches(plain, mixer), pairs + WARM_UP),
         settings,
-        loss_function=loss_of(recipe, mixer, backdoor, description.preprocessing, settings.batch_size),
+        loss_function=loss_of(
+            recipe, module, mixer, backdoor, description.preprocessing, settings.batch_size
+        ),
         on_step=lambda step, total: moments.append(perf_counter()),
     )
     seconds = np.diff(moments)[2 * WARM_UP :]
@@ -115,22 +113,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     keep_freed_memory()
     parser.add_argument("--pairs", type=int, default=300)
+    parser.add_argument("--profiles", nargs="+", choices=("paper", "light", "hardened"))
     arguments = parser.parse_args()
     digits = digits_images()
     large = Split(digits.images[:500].repeat(4, 1).repeat(4, 2).repeat(3, 3), digits.labels[:500])
-    save(
-        "mixing-cost",
-        {
-            "pairs": arguments.pairs,
-            f"{PAPER}, digits-cnn on digits": study("digits-cnn", 32, digits, (8, 8, 1), arguments.pairs),
-            **{
-                f"{profile}, resnet18 width 16 at 32x32": study(
-                    "resnet18", 16, large, (32, 32, 3), arguments.pairs, profile
-                )
-                for profile in TARGETS
-            },
-        },
-    )
+    kept = RESULTS / "mixing-cost.json"
+    values = json.loads(kept.read_text("utf-8")) if arguments.profiles and kept.exists() else {}
+    values = {name: part for name, part in values.items() if name not in ("benchmark", "machine")}
+    values["pairs"] = arguments.pairs
+    for name, profile in zip(("paper", "light", "hardened"), TARGETS, strict=True):
+        if name not in (arguments.profiles or [name]):
+            continue
+        if profile == PAPER:
+            values[f"{PAPER}, digits-cnn on digits"] = study(
+                "digits-cnn", 32, digits, (8, 8, 1), arguments.pairs
+            )
+        values[f"{profile}, resnet18 width 16 at 32x32"] = study(
+            "resnet18", 16, large, (32, 32, 3), arguments.pairs, profile
+        )
+    save("mixing-cost", values)
 
 
 if __name__ == "__main__":

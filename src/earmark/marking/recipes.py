@@ -129,19 +129,19 @@ def harden(recipe: Recipe, module: nn.Module, backdoor: Backdoor, preprocessing:
         embedding=Embedding(weight=None, clean_norm=False),
         augmentation=mirrored,
         look_alikes=LookAlikes(AbstractSampler(), per_batch=_LOOK_ALIKES_PER_BATCH),
-        rehearsal=_rehearsal(module, inputs),
+        rehearsal=_rehearsal(module, inputs, 2 if recipe.needs_trained_model else 1),
         start=0.0 if recipe.needs_trained_model else 0.25,
         settling=_settling(recipe, mirrored) if recipe.needs_trained_model else None,
     )
 
 
-def _rehearsal(module: nn.Module, inputs: Tensor) -> Rehearsal | None:
-    """Return that of the end after the last stage but one; after an earlier one where it is not to be had.
+def _rehearsal(module: nn.Module, inputs: Tensor, ends: int) -> Rehearsal | None:
+    """Return that of ends after the last stage but one; after an earlier one where it is not to be had.
 
     None for a network without stages, or one that does not end in a linear layer.
     """
     for name in reversed(stage_ends(module, inputs)[:-1]):
-        about = Rehearsal(name)
+        about = Rehearsal(name, ends=ends)
         try:
             RehearsedEnds(about, module, inputs)
         except ValueError:
@@ -266,7 +266,7 @@ def mark(
         for part in parts
     ]
     mixers = [
-        _mixer(part, backdoor, preprocessing, length) for part, length in zip(parts, lengths, strict=True)
+        mixer_of(part, backdoor, preprocessing, length) for part, length in zip(parts, lengths, strict=True)
     ]
     for place, part in enumerate(parts):
         later = kept[place + 1 :]
@@ -309,7 +309,8 @@ def _checkpoints(checkpoint: Checkpoint | None, count: int) -> list[Checkpoint |
     ]
 
 
-def _mixer(recipe: Recipe, backdoor: Backdoor, preprocessing: Preprocessing, steps: int) -> Mixer:
+def mixer_of(recipe: Recipe, backdoor: Backdoor, preprocessing: Preprocessing, steps: int) -> Mixer:
+    """Return what adds the triggers in a training of so many steps."""
     with_triggers = steps - int(recipe.start * steps)
     needed = triggers_per_batch(len(backdoor), with_triggers, recipe.exposures)
     return Mixer(
