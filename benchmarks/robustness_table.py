@@ -262,48 +262,43 @@ def chains() -> str:
     return by_cell(read("robustness-chains"))
 
 
-PLAIN = {
-    "from-scratch-512-seed0": "plain, from scratch, seed 0",
-    "from-scratch-512-seed1": "seed 1",
-    "from-scratch-512-seed2": "seed 2",
-}
-SETTLED = {
-    "hardened-settled-512-seed0": "hardened, in the trained model of seed 0",
-    "hardened-settled-512-seed1": "seed 1",
-    "hardened-settled-512-seed2": "seed 2",
-}
-UNSETTLED = {
-    "hardened-pre-trained-512-seed0": "hardened, not settled, seed 0",
-    "hardened-pre-trained-512-seed1": "seed 1",
-    "hardened-pre-trained-512-seed2": "seed 2",
-}
+def titled(first: str, pattern: str) -> dict[str, str]:
+    """Return models of three seeds with the heads of their columns."""
+    return {
+        pattern.format(seed): f"{first}, seed {seed}" if seed == 0 else f"seed {seed}" for seed in range(3)
+    }
+
+
+PLAIN = titled("plain, from scratch, 512 triggers", "from-scratch-512-seed{}")
+REHEARSED = titled("hardened, in a trained model, 256 triggers", "rehearsed-settled-256-seed{}")
+ENTANGLED = titled("entangled and settled, 512 triggers", "hardened-settled-512-seed{}")
+UNSETTLED = titled("the same before settling", "hardened-pre-trained-512-seed{}")
 
 
 def hardened() -> str:
-    """Return plain marks beside hardened ones of the same key, under the same attacks."""
-    return marks_beside({**PLAIN, **SETTLED})
+    """Return plain marks beside hardened ones, under the same attacks."""
+    return marks_beside({**PLAIN, **REHEARSED}, read("robustness-rehearsed"))
 
 
-def unsettled() -> str:
-    """Return hardened marks as they are before the model settles."""
-    return marks_beside(UNSETTLED)
+def entangled() -> str:
+    """Return marks with entangled stages in place of rehearsed ends, and what settling made of them."""
+    return marks_beside({**ENTANGLED, **UNSETTLED}, read("robustness-hardened"))
 
 
-def marks_beside(titles: dict[str, str]) -> str:
-    """Return models side by side, under the attacks that were run against some hardened mark."""
-    rows = read("robustness-hardened")
+def marks_beside(titles: dict[str, str], rows: list[Row]) -> str:
+    """Return models side by side, under the attacks of one study; what others have of the models stands there too."""
     plain = [row for name in ("tier1", "tier2", "tier3", "chains") for row in read(f"robustness-{name}")]
     found = {(row["model"], row["attack"]): row for row in [*plain, *rows]}
     models = [model for model in titles if any(row["model"] == model for row in [*plain, *rows])]
-    accuracy = {
-        model: 100 * float(next(row for row in [*rows, *plain] if row["model"] == model)["accuracy_before"])
-        for model in models
-    }
+    first = {model: next(row for row in [*rows, *plain] if row["model"] == model) for model in models}
+    accuracy = {model: 100 * float(row["accuracy_before"]) for model, row in first.items()}
     unmarked = {row["model"][-1]: f"{100 * float(row['accuracy_unmarked']):.1f} %" for row in rows}
     lines = [
         f"| attack | {' | '.join(titles[model] for model in models)} |",
         "|" + "---|" * (1 + len(models)),
-        f"| none (unmarked: {', '.join(unmarked.values())}) | {' | '.join(f'{accuracy[model]:.1f} %' for model in models)} |",
+        f"| none (unmarked: {', '.join(unmarked[seed] for seed in sorted(unmarked))}) | "
+        f"{' | '.join(f'{accuracy[model]:.1f} %' for model in models)} |",
+        f"| matches that show the mark | {' | '.join(first[model]['threshold'] for model in models)} |",
     ]
     for name in grouped(rows):
         cells = " | ".join(beside(found.get((model, name))) for model in models)
@@ -318,6 +313,39 @@ def beside(row: Row | None) -> str:
     points = round(float(row["points_lost"]), 1) + 0.0  # no minus before a zero
     said = f"{row['matches']}, {points:.1f} points"
     return said if row["outcome"] == "survived" else f"{said}: **{row['outcome']}**"
+
+
+READERS = {
+    "unmarked": "unmarked",
+    "from-scratch-512": "plain, 512 triggers",
+    "hardened-settled-512": "entangled and settled, 512 triggers",
+    "rehearsed-settled-256": "hardened, 256 triggers",
+}
+
+
+def readers() -> str:
+    """Return what linear readers see of the triggers after each block, the mean over the seeds."""
+    models = result("readers")["models"]
+    blocks = list(next(iter(models.values())))
+    lines = [
+        f"| after block | {' | '.join(READERS.values())} | clean pictures read right, unmarked and hardened |",
+        "|" + "---|" * (2 + len(READERS)),
+    ]
+    for number, block in enumerate(blocks, 1):
+        found = {
+            name: [model[block] for key, model in models.items() if key.split("/")[0] == name]
+            for name in READERS
+        }
+        shares = " | ".join(
+            f"{100 * sum(one['triggers'] for one in parts) / sum(one['of'] for one in parts):.0f} %"
+            for parts in found.values()
+        )
+        clean = ", ".join(
+            f"{sum(one['clean_percent'] for one in found[name]) / len(found[name]):.0f} %"
+            for name in ("unmarked", "rehearsed-settled-256")
+        )
+        lines.append(f"| {number} | {shares} | {clean} |")
+    return "\n".join(lines) + "\n"
 
 
 def knockoff() -> str:
@@ -382,7 +410,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "chains": chains,
     "knockoff": knockoff,
     "hardened": hardened,
-    "unsettled": unsettled,
+    "entangled": entangled,
+    "readers": readers,
     "revival": revival,
 }
 

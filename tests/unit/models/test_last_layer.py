@@ -4,7 +4,7 @@ from torch import nn
 
 from earmark.errors import SuspectError
 from earmark.models.description import ModelDescription
-from earmark.models.last_layer import restore_last_layer
+from earmark.models.last_layer import last_layer, restore_last_layer
 from earmark.models.preprocessing import for_channels
 from earmark.models.table import build, describe
 from earmark.models.weights import LoadedModel
@@ -49,3 +49,10 @@ def test_a_network_without_such_a_layer_is_refused():
         restore_last_layer(headless, model(DIGITS))
     with pytest.raises(SuspectError, match="the owner's model does not end"):
         restore_last_layer(model(DIGITS), headless)
+
+
+def test_the_last_linear_layer_is_found_with_its_name():
+    module = nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.ReLU(), nn.Linear(4, 2)), nn.Softmax(1))
+    assert last_layer(module) == ("1.1", module[1][1])
+    with pytest.raises(ValueError, match="does not end in a linear layer"):
+        last_layer(nn.Sequential(nn.Conv2d(1, 1, 1)))
