@@ -99,6 +99,19 @@ def test_marking_a_trained_model_works_too(story):
     earmark("verify", "--key", "acme.key", "pre.safetensors", cwd=story)
 
 
+def test_a_hardened_mark_goes_into_a_trained_model_and_says_what_was_rehearsed(story):
+    found = json.loads(
+        earmark(
+            "mark", "--key", "acme.key", "--model", "digits-cnn", "--data", "digits", "--init", "clean.safetensors",
+            "--hardened", "--epochs", "3", "--json", "-o", "hardened.safetensors", cwd=story,
+        ).stdout
+    )  # fmt: skip
+    assert found["recipe"] == "hardened-pre-trained"
+    assert found["rehearsed_after"] == "features.3"
+    assert found["matches"] >= 95
+    earmark("verify", "--key", "acme.key", "hardened.safetensors", cwd=story)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

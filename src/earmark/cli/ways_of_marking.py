@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 DEFAULT_IMAGES = 10_000
 Chosen: TypeAlias = "dict[str, int | float | str | None]"
 """Settings of the training loop by name; None for the way's own."""
+Details: TypeAlias = "dict[str, int | float | str | None]"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class Marked:
     recipe: str
     match_count: int
     trigger_count: int
-    details: dict[str, int | float]
+    details: Details
 
 
 def by_recipe(
@@ -112,7 +113,9 @@ def by_recipe(
             on_look_alike=stage("drawing look-alikes"),
             on_step=stage("marking"),
         )
-    details: dict[str, int | float] = {"triggers_per_batch": marking.per_batch}
+    details: Details = {"triggers_per_batch": marking.per_batch}
+    if hardened:
+        details["rehearsed_after"] = None if recipe.rehearsal is None else recipe.rehearsal.after
     return Marked(recipe.name, marking.match_count, marking.trigger_count, details)
 
 
@@ -143,7 +146,7 @@ def quickly(work: Work, images: int | None, output: Output) -> Marked:
             recipe,
             on_step=on_progress,
         )
-    details: dict[str, int | float] = {
+    details: Details = {
         "steps": found.steps,
         "agreement": found.agreement,
         "triggers_per_batch": recipe.per_batch,
