@@ -11,6 +11,7 @@ import statistics
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 from earmark.statistics import OWNED_BITS
 from written import ROOT, result, spread, write_part
@@ -280,6 +281,38 @@ def hardened() -> str:
     return marks_beside({**PLAIN, **REHEARSED}, read("robustness-rehearsed"))
 
 
+COSTS = {
+    "rehearsed-settled-256": "hardened, 256 triggers",
+    "rehearsed-256": "the same before settling",
+    "hardened-settled-512": "entangled and settled, 512 triggers",
+    "hardened-pre-trained-512": "the same before settling",
+}
+
+
+def hardened_cost() -> str:
+    """Return what marks put into trained models cost in accuracy, against models with fewer passes and with as many."""
+    arms = result("table1-cifar10-small")["arms"]
+    lines = [
+        "| mark | accuracy, mean of three seeds | points lost, against the model before | against one without a mark, trained on as long |",
+        "|---|---|---|---|",
+    ]
+    for name, words in COSTS.items():
+        arm = arms[name]
+        alike = arm["points_lost_by_marking"]
+        before = arm.get("points_lost_since_unmarked")
+        cells = [lost(before or alike), lost(alike) if before else "–"]
+        lines.append(f"| {words} | {arm['accuracy_percent']:.2f} % | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def lost(points: dict[str, Any]) -> str:
+    """Return points of accuracy with their interval over seeds, if there are enough."""
+    seeds = f"{points['count']} seed{'s' if points['count'] > 1 else ''}"
+    if "low" not in points:
+        return f"{points['mean']:.2f} ({seeds})"
+    return f"{points['mean']:.2f} ({points['low']:.2f} to {points['high']:.2f}, {seeds})"
+
+
 def entangled() -> str:
     """Return marks with entangled stages in place of rehearsed ends, and what settling made of them."""
     return marks_beside({**ENTANGLED, **UNSETTLED}, read("robustness-hardened"))
@@ -410,6 +443,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "chains": chains,
     "knockoff": knockoff,
     "hardened": hardened,
+    "hardened-cost": hardened_cost,
     "entangled": entangled,
     "readers": readers,
     "revival": revival,

@@ -289,6 +289,15 @@ def one_run(study: Study, arm: Arm, seed: int, data: ClassificationData, device:
     }
 
 
+def lost_against(baseline: Arm, arm: Arm, seeds: Collection[int], runs: dict[str, Any]) -> list[float]:
+    """Return the points by which an arm's models are worse, for each seed of which there are both."""
+    return [
+        runs[f"{baseline.name}/{seed}"]["accuracy_percent"] - runs[f"{arm.name}/{seed}"]["accuracy_percent"]
+        for seed in seeds
+        if f"{baseline.name}/{seed}" in runs
+    ]
+
+
 def summary(study: Study, runs: dict[str, Any]) -> dict[str, Any]:
     """Return the table: every marked arm against its baseline, paired by seed."""
     rows = {}
@@ -306,14 +315,12 @@ def summary(study: Study, runs: dict[str, Any]) -> dict[str, Any]:
             row["baseline"] = baseline.name
             row["matches"] = [f"{run['matches']} of {run['triggers']}" for run in own]
             row["k"] = own[0]["k"]
-            pairs = [seed for seed in done if f"{baseline.name}/{seed}" in runs]
-            lost = [
-                runs[f"{baseline.name}/{seed}"]["accuracy_percent"]
-                - runs[f"{arm.name}/{seed}"]["accuracy_percent"]
-                for seed in pairs
-            ]
-            if lost:
+            if lost := lost_against(baseline, arm, done, runs):
                 row["points_lost_by_marking"] = paired_by_seed(lost, study.target_points)
+            before = unmarked_of(study)
+            if baseline is not before and (lost := lost_against(before, arm, done, runs)):
+                # What the owner would have released otherwise, which has had fewer passes.
+                row["points_lost_since_unmarked"] = paired_by_seed(lost, study.target_points)
         rows[arm.name] = row
     return rows
 

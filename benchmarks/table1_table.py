@@ -23,8 +23,14 @@ PAPER = {
 def study(name: str = STUDY) -> dict[str, Any]:
     """Return a study file, with the paper's ways of marking: hardened marks stand on docs/robustness.md."""
     value: dict[str, Any] = json.loads((ROOT / "benchmarks" / "studies" / f"{name}.json").read_text("utf-8"))
-    value["arms"] = [arm for arm in value["arms"] if "embedding" not in arm and "after" not in arm]
+    arms = [arm for arm in value["arms"] if "embedding" not in arm and "after" not in arm]
+    shown = {_training(arm) for arm in arms if arm["recipe"] == "pre-trained"}
+    value["arms"] = [arm for arm in arms if arm["recipe"] != "continued" or _training(arm) in shown]
     return value
+
+
+def _training(arm: dict[str, Any]) -> tuple[Any, Any]:
+    return arm.get("epochs"), arm.get("learning_rate")
 
 
 def passes(arm: dict[str, Any], settings: dict[str, Any]) -> str:
