@@ -103,7 +103,7 @@ def study(
     )
     target = TARGETS[profile]
     return {
-        "per_batch": mixer.per_batch, "ratio": ratio, "low": low, "high": high, "target": target,
+        "threads": torch.get_num_threads(), "per_batch": mixer.per_batch, "ratio": ratio, "low": low, "high": high, "target": target,
         "verdict": verdict_on(low, high, target),
     }  # fmt: skip
 
@@ -119,7 +119,11 @@ def main() -> None:
     large = Split(digits.images[:500].repeat(4, 1).repeat(4, 2).repeat(3, 3), digits.labels[:500])
     kept = RESULTS / "mixing-cost.json"
     values = json.loads(kept.read_text("utf-8")) if arguments.profiles and kept.exists() else {}
-    values = {name: part for name, part in values.items() if name not in ("benchmark", "machine")}
+    threads = values.pop("machine", {}).get("threads")
+    for part in values.values():
+        if isinstance(part, dict):
+            part.setdefault("threads", threads)
+    values.pop("benchmark", None)
     values["pairs"] = arguments.pairs
     for name, profile in zip(("paper", "light", "hardened"), TARGETS, strict=True):
         if name not in (arguments.profiles or [name]):
