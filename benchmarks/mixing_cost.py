@@ -23,7 +23,8 @@ from digits import CLASSES, new_key
 from earmark.data import Split
 from earmark.data.table import digits_images
 from earmark.keys import OwnerKey, Task, keygen
-from earmark.marking.recipes import FROM_SCRATCH, MixedBatches, harden, loss_of, mixer_of
+from earmark.marking.hardening import harden
+from earmark.marking.recipes import FROM_SCRATCH, MixedBatches, loss_of, mixer_of
 from earmark.models.table import build, describe
 from earmark.processor import keep_freed_memory
 from earmark.training import Batches, SplitBatches, TrainingSettings, train

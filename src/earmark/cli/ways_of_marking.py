@@ -84,7 +84,8 @@ def by_recipe(
     Raises:
         MarkingError: Too few triggers took.
     """
-    from earmark.marking.recipes import FROM_SCRATCH, PRE_TRAINED, harden, mark, pre_trained_settings
+    from earmark.marking.hardening import harden
+    from earmark.marking.recipes import FROM_SCRATCH, PRE_TRAINED, mark, pre_trained_settings
 
     settings = shared.settings_for(work.data, work.seed, **work.chosen)
     recipe = replace(FROM_SCRATCH, settings=settings)

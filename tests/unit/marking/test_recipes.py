@@ -10,6 +10,7 @@ from earmark.errors import FormatError, MarkingError
 from earmark.marking.answers import OwnAnswers
 from earmark.marking.augmentation import TriggerAugmentation
 from earmark.marking.embedding import Embedding
+from earmark.marking.hardening import harden
 from earmark.marking.look_alikes import LookAlikes
 from earmark.marking.mixing import Mixer
 from earmark.marking.recipes import (
@@ -17,7 +18,6 @@ from earmark.marking.recipes import (
     PRE_TRAINED,
     MixedBatches,
     count_matches,
-    harden,
     mark,
     pre_trained_settings,
 )

@@ -8,9 +8,10 @@ from safetensors import safe_open
 from torch import nn
 
 from earmark.data import Split
+from earmark.data.augmentation import augmented
 from earmark.errors import MarkingError
 from earmark.models.preprocessing import for_channels
-from earmark.training import Checkpoint, SplitBatches, TrainingSettings, augmented, train
+from earmark.training import Checkpoint, SplitBatches, TrainingSettings, train
 from small import digits
 
 SETTINGS = TrainingSettings(epochs=3, batch_size=50, learning_rate=0.1)
