@@ -59,6 +59,7 @@ def harden(recipe: Recipe, module: nn.Module, backdoor: Backdoor, preprocessing:
         embedding=Embedding(weight=None, clean_norm=False),
         augmentation=mirrored,
         look_alikes=LookAlikes(AbstractSampler(), per_batch=_LOOK_ALIKES_PER_BATCH),
+        # From scratch one end alone keeps to the target of time (benchmarks/mixing_cost.py).
         rehearsal=_rehearsal(module, inputs, 2 if recipe.needs_trained_model else 1),
         start=0.0 if recipe.needs_trained_model else 0.25,
         settling=_settling(recipe, mirrored) if recipe.needs_trained_model else None,

@@ -177,15 +177,13 @@ class _End(nn.Module):
         self._given = _Given()
         _put(network, about.after, self._given)
         self.network, self._input_shape, self._rate = network, input_shape, about.learning_rate
-        name, layer = last_layer(network)
-        self._name = name
-        self.register_buffer("old", layer.weight.detach().clone())
+        self.register_buffer("old", last_layer(network)[1].weight.detach().clone())
 
     def begin(self) -> None:
         """Put a new last layer, drawn by PyTorch's own randomness, in place of the old one."""
-        _, layer = last_layer(self.network)
+        name, layer = last_layer(self.network)
         new = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None).to(layer.weight)
-        _put(self.network, self._name, new)
+        _put(self.network, name, new)
         self.requires_grad_(True).train()
         self._optimizer = torch.optim.SGD(self.parameters(), lr=self._rate, momentum=0.9, nesterov=True)
 

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 
 def stage_ends(module: nn.Module, inputs: Tensor) -> list[str]:
@@ -25,14 +26,7 @@ def stage_ends(module: nn.Module, inputs: Tensor) -> list[str]:
         for name, part in module.named_modules()
         if name and any(isinstance(inner, nn.Conv2d) for inner in part.modules())
     ]
-    was_training = module.training
-    try:
-        with torch.inference_mode():
-            module.eval()(inputs.to(next(module.parameters()).device))
-    finally:
-        module.train(was_training)
-        for handle in handles:
-            handle.remove()
+    _run(module, inputs, handles)
     return list(ends.values())
 
 
@@ -64,6 +58,12 @@ def parts_after(module: nn.Module, layer: str, inputs: Tensor) -> list[nn.Module
         if not any(True for _ in part.children())
     ]
     handles.append(module.get_submodule(layer).register_forward_hook(end))
+    _run(module, inputs, handles)
+    return [part for part in dict.fromkeys(after) if part not in before]
+
+
+def _run(module: nn.Module, inputs: Tensor, handles: list[RemovableHandle]) -> None:
+    """Let a network run once under hooks, and take these off."""
     was_training = module.training
     try:
         with torch.inference_mode():
@@ -72,4 +72,3 @@ def parts_after(module: nn.Module, layer: str, inputs: Tensor) -> list[nn.Module
         module.train(was_training)
         for handle in handles:
             handle.remove()
-    return [part for part in dict.fromkeys(after) if part not in before]
