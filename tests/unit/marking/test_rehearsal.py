@@ -103,6 +103,36 @@ def test_ends_begin_anew_one_after_the_other():
     ]
 
 
+def test_a_fresh_end_keeps_nothing_of_the_network_and_a_copy_all_but_its_last_layer():
+    module = network().eval()
+    about = replace(QUICK, fresh_ends=1, learning_rate=1e-9, fresh_learning_rate=1e-9)
+    ends = RehearsedEnds(about, module, batch()[0])
+    asked(ends, module)
+    for place, is_fresh in ((0, True), (1, False)):
+        own = {f"part.network.{name}": part for name, part in module.named_parameters()}
+        found = {name.removeprefix(f"{place}."): part for name, part in ends.state_dict().items()}
+        drawn = [name for name in own if name in found and own[name].ndim > 1]
+        assert "part.network.blocks.6.conv1.weight" in drawn
+        assert not any("stem" in name or "blocks.5" in name for name in drawn)
+        moved = [name for name in drawn if (found[name] - own[name]).abs().max() > 1e-3]
+        assert moved == (drawn if is_fresh else ["part.network.classifier.weight"])
+
+
+def test_a_fresh_end_learns_at_its_own_rate_and_is_driven_away_from_nothing():
+    module = network().eval()
+
+    def after_three_steps(**numbers):
+        torch.manual_seed(2)
+        ends = RehearsedEnds(replace(QUICK, ends=1, fresh_ends=1, **numbers), module, batch()[0])
+        for _ in range(3):
+            asked(ends, module)
+        return ends.state_dict()
+
+    own = after_three_steps()
+    assert same(own, after_three_steps(learning_rate=0.5, alpha=7.0))
+    assert not same(own, after_three_steps(fresh_learning_rate=0.06))
+
+
 def test_an_end_that_has_just_begun_says_nothing_yet():
     module = network().eval()
     ends = RehearsedEnds(Rehearsal(AFTER, ends=1, steps=5, silent_steps=3), module, batch()[0])
@@ -126,8 +156,9 @@ def test_the_network_is_left_as_it_was():
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
 
 
-def test_a_state_taken_up_goes_on_alike():
-    module = network().eval()
+@pytest.mark.parametrize("fresh", [0, 1])
+def test_a_state_taken_up_goes_on_alike(fresh):
+    module, about = network().eval(), replace(QUICK, fresh_ends=fresh)
 
     def steps(ends, numbers):
         found = []
@@ -136,12 +167,12 @@ def test_a_state_taken_up_goes_on_alike():
             found.append(asked(ends, module, number).item())
         return found
 
-    whole = RehearsedEnds(QUICK, module, batch()[0])
+    whole = RehearsedEnds(about, module, batch()[0])
     expected = steps(whole, range(15))
     for at in (0, 4, 7):
-        first = RehearsedEnds(QUICK, module, batch()[0])
+        first = RehearsedEnds(about, module, batch()[0])
         begun = steps(first, range(at))
-        second = RehearsedEnds(QUICK, module, batch()[0])
+        second = RehearsedEnds(about, module, batch()[0])
         second.load_state_dict(first.state_dict())
         assert same(second.state_dict(), first.state_dict())
         assert begun + steps(second, range(at, 15)) == expected
@@ -224,6 +255,9 @@ def test_an_activation_that_serves_before_and_after_the_layer_does_not_mislead()
         {"steps": 0},
         {"silent_steps": 200},
         {"silent_steps": -1},
+        {"fresh_ends": 3},
+        {"fresh_ends": -1},
+        {"fresh_learning_rate": 0.0},
         {"learning_rate": 0.0},
         {"alpha": -1.0},
         {"alpha": float("inf")},
