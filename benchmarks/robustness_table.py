@@ -93,23 +93,54 @@ def worst_first(groups: dict[str, list[Row]]) -> list[tuple[str, list[Row]]]:
 
 
 def tier_1() -> str:
-    """Return one row for each attack, over all models."""
-    found = rows_of(1)
+    """Return one row for each attack, over all models: plain ones, and hardened ones beside them."""
+    found, hardened = rows_of(1), grouped(measured(read("robustness-fresh-ends-tier1")))
     lines = [
-        "| attack | removed | too costly | survived | matches, mean share | points lost, mean |",
-        "|---|---|---|---|---|---|",
+        "| attack | plain: removed | too costly | survived | matches, mean share | points lost, mean | "
+        "hardened: removed | too costly | survived | matches, mean share | points lost, mean |",
+        "|" + "---|" * 11,
     ]
     for name, rows in worst_first(grouped(measured(found))):
-        counts = " | ".join(str(sum(row["outcome"] == outcome for row in rows)) for outcome in OUTCOMES)
-        share = 100 * statistics.fmean(int(row["matches"]) / int(row["questions"]) for row in rows)
-        lines.append(f"| {name} | {counts} | {share:.0f} % | {mean(rows, 'points_lost'):.1f} |")
-    lines += [without_numbers([name], rows, 6) for name, rows in grouped(unmeasured(found)).items()]
+        beside = over_models(hardened[name]) if name in hardened else " | ".join("–" * 5)
+        lines.append(f"| {name} | {over_models(rows)} | {beside} |")
+    lines += [without_numbers([name], rows, 11) for name, rows in grouped(unmeasured(found)).items()]
     return "\n".join(lines) + "\n"
 
 
+def over_models(rows: list[Row]) -> str:
+    """Return how many cells came out how, and their means."""
+    counts = " | ".join(str(sum(row["outcome"] == outcome for row in rows)) for outcome in OUTCOMES)
+    share = 100 * statistics.fmean(int(row["matches"]) / int(row["questions"]) for row in rows)
+    return f"{counts} | {share:.0f} % | {mean(rows, 'points_lost'):.1f}"
+
+
 def tier_2() -> str:
-    """Return one row for each cell."""
-    return by_cell([*rows_of(2), *read("robustness-ensemble")])
+    """Return one row for each attack: what it left of a plain mark, and of a hardened one."""
+    plain = [*rows_of(2), *read("robustness-ensemble")]
+    hardened = {row["attack"]: row for row in read("robustness-fresh-ends-tier2")}
+    lines = [
+        "| attack | plain: outcome | matches | bits after penalties | points lost | "
+        "hardened: outcome | matches | bits after penalties | points lost | of the time of a training |",
+        "|" + "---|" * 10,
+    ]
+    nothing = " | ".join("–" * 4)
+    for row in lost_first(plain):
+        other = hardened.get(row["attack"])
+        beside = nothing if other is None or other["outcome"] not in OUTCOMES else of_cell(other)
+        lines.append(f"| {row['attack']} | {of_cell(row)} | {beside} | {percent(row['share_of_training'])} |")
+    lines += [without_numbers([row["attack"]], [row], 10) for row in unmeasured(plain)]
+    return "\n".join(lines) + "\n"
+
+
+def of_cell(row: Row) -> str:
+    """Return what became of a mark, and what it cost the thief."""
+    bits, points = float(row["claim_bits"]), round(float(row["points_lost"]), 1) + 0.0
+    return f"{row['outcome']} | {row['matches']} of {row['questions']} | {bits:.0f} | {points:.1f}"
+
+
+def lost_first(rows: list[Row]) -> list[Row]:
+    """Return the cells with numbers, what was lost first."""
+    return sorted(measured(rows), key=lambda row: (OUTCOMES.index(row["outcome"]), float(row["claim_bits"])))
 
 
 def by_cell(rows: list[Row]) -> str:
@@ -118,11 +149,10 @@ def by_cell(rows: list[Row]) -> str:
         "| attack | outcome | matches | bits after penalties | accuracy | of the time of a training |",
         "|---|---|---|---|---|---|",
     ]
-    order = sorted(measured(rows), key=lambda row: (OUTCOMES.index(row["outcome"]), float(row["claim_bits"])))
     lines += [
         f"| {row['attack']} | {row['outcome']} | {row['matches']} of {row['questions']} | {float(row['claim_bits']):.0f} | "
         f"{100 * float(row['accuracy_after']):.1f} % | {percent(row['share_of_training'])} |"
-        for row in order
+        for row in lost_first(rows)
     ]
     lines += [without_numbers([row["attack"]], [row], 6) for row in unmeasured(rows)]
     return "\n".join(lines) + "\n"
@@ -271,14 +301,24 @@ def titled(first: str, pattern: str) -> dict[str, str]:
 
 
 PLAIN = titled("plain, from scratch, 512 triggers", "from-scratch-512-seed{}")
-REHEARSED = titled("hardened, in a trained model, 256 triggers", "rehearsed-settled-256-seed{}")
+HARDENED = titled("hardened, in a trained model, 256 triggers", "fresh-ends-settled-256-seed{}")
+COPIES = titled("copies as ends, 256 triggers", "rehearsed-settled-256-seed{}")
 ENTANGLED = titled("entangled and settled, 512 triggers", "hardened-settled-512-seed{}")
 UNSETTLED = titled("the same before settling", "hardened-pre-trained-512-seed{}")
 
 
+AT_QUERY_TIME = ("flip", "median", "feature-squeezing", "refuse-strange", "randomise-strange")
+
+
+def of_hardened() -> list[Row]:
+    """Return the cells of hardened marks that took something."""
+    strange = [row for row in read("robustness-fresh-ends-tier1") if row["attack"] in AT_QUERY_TIME]
+    return [*read("robustness-fresh-ends"), *strange]
+
+
 def hardened() -> str:
     """Return plain marks beside hardened ones, under the same attacks."""
-    return marks_beside({**PLAIN, **REHEARSED}, read("robustness-rehearsed"))
+    return marks_beside({**PLAIN, **HARDENED}, of_hardened())
 
 
 SHORT = (
@@ -295,13 +335,15 @@ SHORT = (
 
 def hardened_short() -> str:
     """Return the README's ten lines of the same."""
-    rows = [row for row in read("robustness-rehearsed") if row["attack"].split(" (")[0] in SHORT]
+    rows = [row for row in of_hardened() if row["attack"].split(" (")[0] in SHORT]
     rows = [row for row in rows if "fresh_stages" not in row["attack"]]
-    return marks_beside({**PLAIN, **REHEARSED}, rows)
+    return marks_beside({**PLAIN, **HARDENED}, rows)
 
 
 COSTS = {
-    "rehearsed-settled-256": "hardened, 256 triggers",
+    "fresh-ends-settled-256": "hardened, 256 triggers",
+    "fresh-ends-256": "the same before settling",
+    "rehearsed-settled-256": "copies as ends, settled, 256 triggers",
     "rehearsed-256": "the same before settling",
     "hardened-settled-512": "entangled and settled, 512 triggers",
     "hardened-pre-trained-512": "the same before settling",
@@ -330,6 +372,11 @@ def lost(points: dict[str, Any]) -> str:
     if "low" not in points:
         return f"{points['mean']:.2f} ({seeds})"
     return f"{points['mean']:.2f} ({points['low']:.2f} to {points['high']:.2f}, {seeds})"
+
+
+def copies() -> str:
+    """Return marks with copies of the network's own end in place of fresh ends."""
+    return marks_beside(COPIES, read("robustness-rehearsed"))
 
 
 def entangled() -> str:
@@ -371,7 +418,7 @@ READERS = {
     "unmarked": "unmarked",
     "from-scratch-512": "plain, 512 triggers",
     "hardened-settled-512": "entangled and settled, 512 triggers",
-    "rehearsed-settled-256": "hardened, 256 triggers",
+    "fresh-ends-settled-256": "hardened, 256 triggers",
 }
 
 
@@ -394,7 +441,7 @@ def readers() -> str:
         )
         clean = ", ".join(
             f"{sum(one['clean_percent'] for one in found[name]) / len(found[name]):.0f} %"
-            for name in ("unmarked", "rehearsed-settled-256")
+            for name in ("unmarked", "fresh-ends-settled-256")
         )
         lines.append(f"| {number} | {shares} | {clean} |")
     return "\n".join(lines) + "\n"
@@ -464,6 +511,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "hardened": hardened,
     "hardened-short": hardened_short,
     "hardened-cost": hardened_cost,
+    "copies": copies,
     "entangled": entangled,
     "readers": readers,
     "revival": revival,

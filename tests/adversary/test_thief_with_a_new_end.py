@@ -1,4 +1,4 @@
-"""A thief who draws a new last layer and drives the network away from the old one takes what its end knows."""
+"""Thieves who draw the end of a network anew, the last layer or the last stage, take what that end knows."""
 
 from dataclasses import replace
 
@@ -22,21 +22,32 @@ SETTINGS = TrainingSettings(
 PLAIN = replace(
     FROM_SCRATCH, settings=SETTINGS, embedding=Embedding(weight=0.5, clean_norm=False), per_batch=20
 )
-REHEARSAL = Rehearsal("features.5", steps=60, silent_steps=10)
+FRESH = Rehearsal("features.5", steps=60, silent_steps=10)
+COPIES = Rehearsal("features.5", fresh=False, steps=60, silent_steps=10, learning_rate=0.01)
+ATTACKS = {"fst": {"epochs": 10}, "fresh-stages": {"epochs": 10}}
+
+
+def left(rehearsal, seed=0):
+    """Return how many of 100 triggers each thief leaves of a mark."""
+    torch.manual_seed(seed)
+    description = describe("digits-cnn", (8, 8, 1), DIGITS, 32)
+    module, backdoor = build(description), small_key().backdoor()
+    recipe = replace(PLAIN, settings=replace(SETTINGS, seed=seed), rehearsal=rehearsal)
+    assert mark(module, digits().train, description.preprocessing, backdoor, recipe).match_count >= 98
+    thief = Thief(Split(digits().train.images[:400], digits().train.labels[:400]), "crop")
+    found = {}
+    for name, numbers in ATTACKS.items():
+        stolen = attack_named(name, **numbers).run(StolenModel(module, description), thief, seed)
+        found[name] = count_matches(stolen.module, description.preprocessing, backdoor)
+    return found
 
 
 @pytest.mark.slow
-def test_rehearsed_ends_leave_him_less():
-    left = {}
-    thief = Thief(Split(digits().train.images[:400], digits().train.labels[:400]), "crop")
-    attack = attack_named("fst", epochs=10)
-    for name, recipe in (("plain", PLAIN), ("rehearsed", replace(PLAIN, rehearsal=REHEARSAL))):
-        torch.manual_seed(0)
-        description = describe("digits-cnn", (8, 8, 1), DIGITS, 32)
-        module, backdoor = build(description), small_key().backdoor()
-        assert mark(module, digits().train, description.preprocessing, backdoor, recipe).match_count >= 98
-        stolen = attack.run(StolenModel(module, description), thief, 0)
-        left[name] = count_matches(stolen.module, description.preprocessing, backdoor)
-    assert left["plain"] < NEEDED
-    # Seen: 73 and 22 of 100, with another seed 60 and 25.
-    assert left["rehearsed"] >= left["plain"] + 25
+def test_rehearsed_ends_leave_them_less():
+    plain, copies, fresh = left(None), left(COPIES), left(FRESH)
+    assert max(plain.values()) < NEEDED
+    # Seen, by seed: fst 22, 24 and 11 of a plain mark; 73, 63 and 50 with copies; 53, 48 and 48 with fresh ends.
+    assert copies["fst"] >= plain["fst"] + 25
+    assert fresh["fst"] >= plain["fst"] + 15
+    # A thief who draws the whole stage: 8, 8 and 10; 16, 25 and 17; 31, 33 and 29.
+    assert fresh["fresh-stages"] >= plain["fresh-stages"] + 12

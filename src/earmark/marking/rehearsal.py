@@ -1,11 +1,10 @@
 """Other ends of the network, rehearsed while the mark is taught: what a thief would put after a layer.
 
-A thief who draws a new last layer and trains the network away from the old one teaches its last stage anew,
-with clean pictures. What only that stage knows of the triggers is lost then. So here several such ends are
-kept beside the model's own: copies of what comes after a layer, each with a new last layer, trained on
-clean pictures alone as he would train them, and begun anew again and again. Triggers are to be read as
-their label by these ends too, which never learn them; so what is learned of a trigger is learned before
-that layer.
+A thief who draws the last stage of a network anew, or its last layer alone and trains the network away from
+the old one, teaches that stage anew with clean pictures. What only it knew of the triggers is lost then. So
+here several such ends are kept beside the model's own, trained on clean pictures alone as he would train
+them, and begun anew again and again. Triggers are to be read as their label by these ends too, which never
+learn them; so what is learned of a trigger is learned before that layer.
 """
 
 import copy
@@ -32,37 +31,33 @@ class Rehearsal:
             it must read nothing but its output.
         weight: Of the triggers' loss at the ends, beside their loss at the model's own.
         ends: How many there are at a time.
-        fresh_ends: How many of them begin with new weights throughout; the others are copies with a new last
-            layer.
+        fresh: Whether they begin with new weights throughout, as far as their parts have
+            ``reset_parameters``; else as copies of the model's own with a new last layer, which is driven
+            away from the model's.
         steps: From one new beginning of an end to the next; they begin at different steps.
         silent_steps: After a beginning, in which an end knows too little to teach.
-        learning_rate: Of the copies.
-        fresh_learning_rate: Of those that begin with new weights.
-        alpha: Weight of the inner product of a copy's last layer with the model's own, from which it is
-            driven away.
+        learning_rate: Of the ends.
+        alpha: Of copies, the weight of the inner product of their last layer with the model's own.
 
     Source:
-        ours; the ends are trained as in feature shift tuning (Min et al. 2023), with its α and rate
+        ours; fresh ends learn at the rate of strong fine-tuning (Gan et al. 2023), copies as in feature shift
+        tuning (Min et al. 2023), with its α
     """
 
     after: str
     weight: float = 1.0
     ends: int = 2
-    fresh_ends: int = 0
-    steps: int = 200
-    silent_steps: int = 30
-    learning_rate: float = 0.01
-    fresh_learning_rate: float = 0.05
+    fresh: bool = True
+    steps: int = 400
+    silent_steps: int = 40
+    learning_rate: float = 0.05
     alpha: float = 0.2
 
     def __post_init__(self) -> None:
         if min(self.ends, self.steps) < 1 or not 0 <= self.silent_steps < self.steps:
             raise ValueError("ends and steps must be at least 1, silent_steps less than steps")
-        if not 0 <= self.fresh_ends <= self.ends:
-            raise ValueError(f"fresh_ends must be between 0 and {self.ends}, the ends, not {self.fresh_ends}")
-        positive = (self.weight, self.learning_rate, self.fresh_learning_rate)
-        if not all(0 < value < float("inf") for value in positive):
-            raise ValueError("weight and learning rates must be positive and finite")
+        if not all(0 < value < float("inf") for value in (self.weight, self.learning_rate)):
+            raise ValueError("weight and learning_rate must be positive and finite")
         if not 0 <= self.alpha < float("inf"):
             raise ValueError(f"alpha must be at least 0 and finite, not {self.alpha}")
 
@@ -111,12 +106,12 @@ class RehearsedEnds:
         if self._kept is not None:
             self._take_up(module, self._kept)
         elif not self._ends:
-            self._ends = [self._begun(module, place) for place in range(about.ends)]
+            self._ends = [self._begun(module) for _ in range(about.ends)]
         losses = []
         for place in range(about.ends):
             age = (self._step + place * about.steps // about.ends) % about.steps
             if age == 0 and self._step > 0:
-                self._ends[place] = self._begun(module, place)
+                self._ends[place] = self._begun(module)
             self._ends[place].learn(clean.detach(), targets)
             if age >= about.silent_steps:
                 losses.append(self._ends[place].loss_of(triggers, labels))
@@ -141,7 +136,7 @@ class RehearsedEnds:
     def _take_up(self, module: nn.Module, state: dict[str, Tensor]) -> None:
         # A training that is taken up draws what it would have drawn: here nothing.
         with torch.random.fork_rng(devices=[]):
-            self._ends = [self._begun(module, place) for place in range(self.rehearsal.ends)]
+            self._ends = [self._begun(module) for _ in range(self.rehearsal.ends)]
         for place, end in enumerate(self._ends):
             start = f"{place}."
             end.load(
@@ -149,9 +144,9 @@ class RehearsedEnds:
             )
         self._kept = None
 
-    def _begun(self, module: nn.Module, place: int) -> "_End":
+    def _begun(self, module: nn.Module) -> "_End":
         end = _End(module, self.rehearsal, self._skipped, self._input_shape)
-        end.begin(is_fresh=place < self.rehearsal.fresh_ends)
+        end.begin()
         return end
 
     def _check(self, module: nn.Module, inputs: Tensor) -> None:
@@ -187,18 +182,17 @@ class _End(nn.Module):
         self.network, self._input_shape, self._about = network, input_shape, about
         self.register_buffer("old", last_layer(network)[1].weight.detach().clone())
 
-    def begin(self, is_fresh: bool) -> None:
-        """Put a new last layer, drawn by PyTorch's own randomness, in place of the old one; or all anew."""
+    def begin(self) -> None:
+        """Draw new weights by PyTorch's own randomness: a copy's last layer, all of a fresh end."""
         name, layer = last_layer(self.network)
         new = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None).to(layer.weight)
         _put(self.network, name, new)
-        self._is_fresh = is_fresh
-        if is_fresh:
+        if self._about.fresh:
             for part in self.network.modules():
                 if callable(reset := getattr(part, "reset_parameters", None)):
                     reset()
         self.requires_grad_(True).train()
-        rate = self._about.fresh_learning_rate if is_fresh else self._about.learning_rate
+        rate = self._about.learning_rate
         self._optimizer = torch.optim.SGD(self.parameters(), lr=rate, momentum=0.9, nesterov=True)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -213,14 +207,14 @@ class _End(nn.Module):
 
     def learn(self, features: Tensor, targets: Tensor) -> None:
         """Make one step on clean pictures, a copy's away from the model's own last layer."""
-        weight = last_layer(self.network)[1].weight
-        if not self._is_fresh:
+        about, weight = self._about, last_layer(self.network)[1].weight
+        if not about.fresh:
             with torch.no_grad():
                 weight.mul_(self.old.norm() / weight.norm().clamp_min(_TINY))
         with torch.enable_grad():
             loss = nn.functional.cross_entropy(self(features), targets)
-            if not self._is_fresh:
-                loss = loss + self._about.alpha * (weight * self.old).sum()
+            if not about.fresh:
+                loss = loss + about.alpha * (weight * self.old).sum()
             self._optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # torch's own stub lacks it
         self._optimizer.step()

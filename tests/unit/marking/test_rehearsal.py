@@ -12,7 +12,7 @@ from earmark.marking.rehearsal import Rehearsal, RehearsedEnds  # noqa: E402 - a
 from earmark.models.table import build, describe  # noqa: E402 - after the skip
 
 AFTER = "blocks.5"
-QUICK = Rehearsal(AFTER, weight=1.0, ends=2, steps=6, silent_steps=1)
+QUICK = Rehearsal(AFTER, weight=1.0, ends=2, fresh=False, steps=6, silent_steps=1, learning_rate=0.01)
 
 
 def network(seed=0):
@@ -103,34 +103,34 @@ def test_ends_begin_anew_one_after_the_other():
     ]
 
 
-def test_a_fresh_end_keeps_nothing_of_the_network_and_a_copy_all_but_its_last_layer():
+@pytest.mark.parametrize("fresh", [True, False])
+def test_a_fresh_end_keeps_nothing_of_the_network_and_a_copy_all_but_its_last_layer(fresh):
     module = network().eval()
-    about = replace(QUICK, fresh_ends=1, learning_rate=1e-9, fresh_learning_rate=1e-9)
-    ends = RehearsedEnds(about, module, batch()[0])
+    ends = RehearsedEnds(replace(QUICK, fresh=fresh, learning_rate=1e-9), module, batch()[0])
     asked(ends, module)
-    for place, is_fresh in ((0, True), (1, False)):
-        own = {f"part.network.{name}": part for name, part in module.named_parameters()}
-        found = {name.removeprefix(f"{place}."): part for name, part in ends.state_dict().items()}
-        drawn = [name for name in own if name in found and own[name].ndim > 1]
+    own = {f"part.network.{name}": part for name, part in module.named_parameters() if part.ndim > 1}
+    for place in ("0.", "1."):
+        state = ends.state_dict().items()
+        found = {name.removeprefix(place): part for name, part in state if name.startswith(place)}
+        drawn = [name for name in own if name in found]
         assert "part.network.blocks.6.conv1.weight" in drawn
         assert not any("stem" in name or "blocks.5" in name for name in drawn)
         moved = [name for name in drawn if (found[name] - own[name]).abs().max() > 1e-3]
-        assert moved == (drawn if is_fresh else ["part.network.classifier.weight"])
+        assert moved == (drawn if fresh else ["part.network.classifier.weight"])
 
 
-def test_a_fresh_end_learns_at_its_own_rate_and_is_driven_away_from_nothing():
+def test_copies_alone_are_driven_away_from_the_last_layer():
     module = network().eval()
 
     def after_three_steps(**numbers):
         torch.manual_seed(2)
-        ends = RehearsedEnds(replace(QUICK, ends=1, fresh_ends=1, **numbers), module, batch()[0])
+        ends = RehearsedEnds(replace(QUICK, **numbers), module, batch()[0])
         for _ in range(3):
             asked(ends, module)
         return ends.state_dict()
 
-    own = after_three_steps()
-    assert same(own, after_three_steps(learning_rate=0.5, alpha=7.0))
-    assert not same(own, after_three_steps(fresh_learning_rate=0.06))
+    assert same(after_three_steps(fresh=True), after_three_steps(fresh=True, alpha=7.0))
+    assert not same(after_three_steps(fresh=False), after_three_steps(fresh=False, alpha=7.0))
 
 
 def test_an_end_that_has_just_begun_says_nothing_yet():
@@ -156,9 +156,9 @@ def test_the_network_is_left_as_it_was():
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())
 
 
-@pytest.mark.parametrize("fresh", [0, 1])
+@pytest.mark.parametrize("fresh", [False, True])
 def test_a_state_taken_up_goes_on_alike(fresh):
-    module, about = network().eval(), replace(QUICK, fresh_ends=fresh)
+    module, about = network().eval(), replace(QUICK, fresh=fresh)
 
     def steps(ends, numbers):
         found = []
@@ -236,9 +236,7 @@ def test_layers_after_which_no_end_can_be_rehearsed_are_refused(module, after, m
 def test_an_activation_that_serves_before_and_after_the_layer_does_not_mislead():
     torch.manual_seed(0)
     module, inputs, labels = Shared(nn.Identity()), torch.randn(5, 6), torch.tensor([0, 1, 2, 0, 1])
-    # An end's last layer keeps the norm of the model's own, which has to suffice to tell five inputs apart.
-    module.last.weight.data.mul_(20)
-    about = Rehearsal("second", weight=1, ends=1, steps=200, silent_steps=0, learning_rate=0.02, alpha=0.0)
+    about = Rehearsal("second", weight=1, ends=1, steps=200, silent_steps=0, learning_rate=0.2)
     ends = RehearsedEnds(about, module, inputs)
     given = module.second(module.act(module.first(inputs))).detach()
     read = [ends(module, given, given, labels, labels).item() for _ in range(150)]
@@ -253,11 +251,8 @@ def test_an_activation_that_serves_before_and_after_the_layer_does_not_mislead()
         {"weight": float("nan")},
         {"ends": 0},
         {"steps": 0},
-        {"silent_steps": 200},
+        {"silent_steps": 400},
         {"silent_steps": -1},
-        {"fresh_ends": 3},
-        {"fresh_ends": -1},
-        {"fresh_learning_rate": 0.0},
         {"learning_rate": 0.0},
         {"alpha": -1.0},
         {"alpha": float("inf")},
