@@ -24,7 +24,7 @@ from table1 import HERE, Arm, Study, key_of, model_path, read_study
 
 STUDY = HERE / "studies" / "cifar10-small.json"
 KEY_ARM = "from-scratch-512"  # whose triggers the unmarked model is asked
-ARMS = ("unmarked", KEY_ARM, "hardened-settled-512", "fresh-ends-settled-256")
+ARMS = ("unmarked", KEY_ARM, "hardened-settled-512", "rehearsed-settled-256")
 BLOCKS = tuple(f"blocks.{number}" for number in range(8))
 FITTED, ASKED = 8000, 2000
 

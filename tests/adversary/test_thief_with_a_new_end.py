@@ -22,8 +22,8 @@ SETTINGS = TrainingSettings(
 PLAIN = replace(
     FROM_SCRATCH, settings=SETTINGS, embedding=Embedding(weight=0.5, clean_norm=False), per_batch=20
 )
-FRESH = Rehearsal("features.5", steps=60, silent_steps=10)
-COPIES = Rehearsal("features.5", fresh=False, steps=60, silent_steps=10, learning_rate=0.01)
+FRESH = Rehearsal("features.5", fresh=True, steps=60, silent_steps=10, learning_rate=0.05)
+COPIES = Rehearsal("features.5", steps=60, silent_steps=10)
 ATTACKS = {"fst": {"epochs": 10}, "fresh-stages": {"epochs": 10}}
 
 

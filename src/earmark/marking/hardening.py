@@ -15,14 +15,10 @@ from earmark.models.stages import stage_ends
 from earmark.triggers import Backdoor
 from earmark.triggers.abstract import AbstractSampler
 
-# Measured by benchmarks/table1.py and studies/robustness-fresh-ends.toml.
+# Measured by benchmarks/table1.py and studies/robustness-hardened.toml.
 _HARDENED_EXPOSURES = 60
 _TRIGGERS_IN_A_SHOWN_ONE = 32
 _LOOK_ALIKES_PER_BATCH = 8
-# In a trained model; from scratch one end alone keeps to the target of time (benchmarks/mixing_cost.py), and
-# nothing settles what more weight would cost.
-_ENDS, _WEIGHT_OF_ENDS = 2, 4.0
-_SETTLING_RATE = 0.8
 _SETTLING_EXPOSURES = 16
 _SETTLING_ANSWERS = 0.5
 
@@ -34,7 +30,7 @@ def harden(recipe: Recipe, module: nn.Module, backdoor: Backdoor, preprocessing:
     the sampler; other ends of the network that read the triggers too, against new last layers. Each trigger
     is shown 60 times or more, one in 32 in every batch, and counts as much as a clean picture. From scratch
     the first quarter of the training goes without triggers. A trained model settles afterwards, in as many
-    passes at four fifths of the rate, without these parts: most of the accuracy comes back. What it is worth,
+    passes at a fifth of the rate, without these parts: most of the accuracy comes back. What it is worth,
     measured in a trained model: docs/robustness.md.
 
     Args:
@@ -63,19 +59,20 @@ def harden(recipe: Recipe, module: nn.Module, backdoor: Backdoor, preprocessing:
         embedding=Embedding(weight=None, clean_norm=False),
         augmentation=mirrored,
         look_alikes=LookAlikes(AbstractSampler(), per_batch=_LOOK_ALIKES_PER_BATCH),
-        rehearsal=_rehearsal(module, inputs, recipe.needs_trained_model),
+        # From scratch one end alone keeps to the target of time (benchmarks/mixing_cost.py).
+        rehearsal=_rehearsal(module, inputs, 2 if recipe.needs_trained_model else 1),
         start=0.0 if recipe.needs_trained_model else 0.25,
         settling=_settling(recipe, mirrored) if recipe.needs_trained_model else None,
     )
 
 
-def _rehearsal(module: nn.Module, inputs: Tensor, is_trained: bool) -> Rehearsal | None:
+def _rehearsal(module: nn.Module, inputs: Tensor, ends: int) -> Rehearsal | None:
     """Return that of ends after the last stage but one; after an earlier one where it is not to be had.
 
     None for a network without stages, or one that does not end in a linear layer.
     """
     for name in reversed(stage_ends(module, inputs)[:-1]):
-        about = Rehearsal(name, weight=_WEIGHT_OF_ENDS, ends=_ENDS) if is_trained else Rehearsal(name, ends=1)
+        about = Rehearsal(name, ends=ends)
         try:
             RehearsedEnds(about, module, inputs)
         except ValueError:
@@ -85,11 +82,11 @@ def _rehearsal(module: nn.Module, inputs: Tensor, is_trained: bool) -> Rehearsal
 
 
 def _settling(recipe: Recipe, augmentation: TriggerAugmentation) -> Recipe:
-    """Return the paper's mixture with few triggers: as many passes, half of the targets own answers."""
+    """Return the paper's mixture with few triggers: as many passes, a fifth of the rate, half own answers."""
     settings = recipe.settings
     return Recipe(
         "settling",
-        replace(settings, learning_rate=_SETTLING_RATE * settings.learning_rate, warmup_epochs=0.0),
+        replace(settings, learning_rate=settings.learning_rate / 5, warmup_epochs=0.0),
         exposures=_SETTLING_EXPOSURES,
         needs_trained_model=True,
         augmentation=augmentation,
