@@ -127,12 +127,17 @@ def tier_2() -> str:
         "|" + "---|" * 10,
     ]
     nothing = " | ".join("–" * 4)
-    for row in lost_first(plain):
+    for row in sorted(lost_first(plain), key=lambda row: worst(row, hardened.get(without_passes(row)))):
         other = hardened.get(without_passes(row))
         beside = nothing if other is None or other["outcome"] not in OUTCOMES else of_cell(other)
         lines.append(f"| {row['attack']} | {of_cell(row)} | {beside} | {percent(row['share_of_training'])} |")
     lines += [without_numbers([row["attack"]], [row], 10) for row in unmeasured(plain)]
     return "\n".join(lines) + "\n"
+
+
+def worst(*rows: Row | None) -> int:
+    """Return the place among the outcomes of the worst that became of some marks."""
+    return min(OUTCOMES.index(row["outcome"]) for row in rows if row and row["outcome"] in OUTCOMES)
 
 
 def without_passes(row: Row) -> str:
@@ -142,8 +147,9 @@ def without_passes(row: Row) -> str:
 
 def of_cell(row: Row) -> str:
     """Return what became of a mark, and what it cost the thief."""
-    bits, points = float(row["claim_bits"]), round(float(row["points_lost"]), 1) + 0.0
-    return f"{row['outcome']} | {row['matches']} of {row['questions']} | {bits:.0f} | {points:.1f}"
+    # On another task there is nothing to compare.
+    points = f"{round(float(row['points_lost']), 1) + 0.0:.1f}" if row["points_lost"] else "–"
+    return f"{row['outcome']} | {row['matches']} of {row['questions']} | {float(row['claim_bits']):.0f} | {points}"
 
 
 def lost_first(rows: list[Row]) -> list[Row]:
@@ -326,6 +332,7 @@ SHORT = (
     "dehydra",
     "fine-tune-strong",
     "fresh-stages",
+    "weight-shifting",
     "flip",
     "refuse-strange",
     "ftal",
