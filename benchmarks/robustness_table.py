@@ -391,7 +391,7 @@ def entangled() -> str:
 
 
 def marks_beside(titles: dict[str, str], rows: list[Row]) -> str:
-    """Return models side by side, under the attacks of one study; what others have of the models stands there too."""
+    """Return models side by side, under the attacks of one study, what was lost first; with what others have of them."""
     plain = [row for name in ("tier1", "tier2", "tier3", "chains") for row in read(f"robustness-{name}")]
     found = {(row["model"], row["attack"]): row for row in [*plain, *rows]}
     models = [model for model in titles if any(row["model"] == model for row in [*plain, *rows])]
@@ -405,7 +405,8 @@ def marks_beside(titles: dict[str, str], rows: list[Row]) -> str:
         f"{' | '.join(f'{accuracy[model]:.1f} %' for model in models)} |",
         f"| matches that show the mark | {' | '.join(first[model]['threshold'] for model in models)} |",
     ]
-    for name in grouped(rows):
+    order = [name for name, _ in worst_first(grouped(measured(rows)))]
+    for name in dict.fromkeys([*order, *grouped(rows)]):
         cells = " | ".join(beside(found.get((model, name))) for model in models)
         lines.append(f"| {name} | {cells} |")
     return "\n".join(lines) + "\n"
