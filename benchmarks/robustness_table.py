@@ -94,7 +94,8 @@ def worst_first(groups: dict[str, list[Row]]) -> list[tuple[str, list[Row]]]:
 
 def tier_1() -> str:
     """Return one row for each attack, over all models: plain ones, and hardened ones beside them."""
-    found, hardened = rows_of(1), grouped(measured(read("robustness-rehearsed-tier1")))
+    found, of_hardened = rows_of(1), read("robustness-rehearsed-tier1")
+    hardened = grouped(measured(of_hardened))
     lines = [
         "| attack | plain: removed | too costly | survived | matches, mean share | points lost, mean | "
         "hardened: removed | too costly | survived | matches, mean share | points lost, mean |",
@@ -104,6 +105,8 @@ def tier_1() -> str:
         beside = over_models(hardened[name]) if name in hardened else " | ".join("–" * 5)
         lines.append(f"| {name} | {over_models(rows)} | {beside} |")
     lines += [without_numbers([name], rows, 11) for name, rows in grouped(unmeasured(found)).items()]
+    nothing = grouped(unmeasured(of_hardened)).items()
+    lines += [without_numbers([f"{name}, hardened"], rows, 11) for name, rows in nothing]
     return "\n".join(lines) + "\n"
 
 
@@ -126,10 +129,8 @@ def tier_2() -> str:
         "hardened: outcome | matches | bits after penalties | points lost | of the time of a training |",
         "|" + "---|" * 10,
     ]
-    nothing = " | ".join("–" * 4)
     for row in sorted(lost_first(plain), key=lambda row: worst(row, hardened.get(without_passes(row)))):
-        other = hardened.get(without_passes(row))
-        beside = nothing if other is None or other["outcome"] not in OUTCOMES else of_cell(other)
+        beside = of_cell(hardened.get(without_passes(row)))
         lines.append(f"| {row['attack']} | {of_cell(row)} | {beside} | {percent(row['share_of_training'])} |")
     lines += [without_numbers([row["attack"]], [row], 10) for row in unmeasured(plain)]
     return "\n".join(lines) + "\n"
@@ -145,8 +146,10 @@ def without_passes(row: Row) -> str:
     return row["attack"].split(" (")[0]
 
 
-def of_cell(row: Row) -> str:
-    """Return what became of a mark, and what it cost the thief."""
+def of_cell(row: Row | None) -> str:
+    """Return what became of a mark, and what it cost the thief; in four columns."""
+    if row is None or row["outcome"] not in OUTCOMES:
+        return f"{'–' if row is None else '**' + row['outcome'] + '**'} | – | – | –"
     # On another task there is nothing to compare.
     points = f"{round(float(row['points_lost']), 1) + 0.0:.1f}" if row["points_lost"] else "–"
     return f"{row['outcome']} | {row['matches']} of {row['questions']} | {float(row['claim_bits']):.0f} | {points}"
@@ -392,8 +395,10 @@ def entangled() -> str:
 
 def marks_beside(titles: dict[str, str], rows: list[Row]) -> str:
     """Return models side by side, under the attacks of one study, what was lost first; with what others have of them."""
-    plain = [row for name in ("tier1", "tier2", "tier3", "chains") for row in read(f"robustness-{name}")]
-    found = {(row["model"], row["attack"]): row for row in [*plain, *rows]}
+    plain = [
+        row for name in ("plain", "tier1", "tier2", "tier3", "chains") for row in read(f"robustness-{name}")
+    ]
+    found = {(row["model"], row["attack"]): row for row in reversed([*rows, *plain])}  # the first counts
     models = [model for model in titles if any(row["model"] == model for row in [*plain, *rows])]
     first = {model: next(row for row in [*rows, *plain] if row["model"] == model) for model in models}
     accuracy = {model: 100 * float(row["accuracy_before"]) for model, row in first.items()}

@@ -58,7 +58,8 @@ STUDIES = {
 @pytest.mark.parametrize("part", STUDIES)
 def test_a_cell_without_numbers_has_a_row_that_says_so_and_no_number(tables, tmp_path, part, outcome):
     other = {"model": "from-scratch-512-seed1", "seed": "1", "image_count": "1000"}
-    write(tmp_path, "robustness-ensemble", [])  # the rest of tier 2
+    for rest in ("ensemble", "rehearsed", "rehearsed-tier1", "rehearsed-tier2"):  # of tiers 1 and 2
+        write(tmp_path, f"robustness-{rest}", [])
     write(tmp_path, STUDIES[part], [cell("good"), cell("bad", outcome=outcome, **other)])
     lines = tables.PARTS[part]().splitlines()
     assert len({line.count("|") for line in lines}) == 1
@@ -66,6 +67,35 @@ def test_a_cell_without_numbers_has_a_row_that_says_so_and_no_number(tables, tmp
     words = {word.strip() for word in bad.strip("|").split("|")}
     assert words - {"–", "bad", "1", "1,000 (20 %)", "1,000 of its own"} == {f"**{outcome}**"}
     assert any("500" in line or "good" in line for line in lines)
+
+
+@pytest.mark.parametrize("outcome", ["failed", "not run"])
+@pytest.mark.parametrize("tier", [1, 2])
+def test_a_hardened_cell_without_numbers_says_so_beside_a_plain_one_with_some(
+    tables, tmp_path, tier, outcome
+):
+    for name in ("ensemble", "rehearsed"):
+        write(tmp_path, f"robustness-{name}", [])
+    write(tmp_path, f"robustness-tier{tier}", [cell("a"), cell("b (epochs=5)")])
+    write(tmp_path, f"robustness-rehearsed-tier{tier}", [cell("a", outcome=outcome), cell("b (epochs=5)")])
+    lines = tables.PARTS[f"tier-{tier}"]().splitlines()
+    assert len({line.count("|") for line in lines}) == 1
+    (said,) = [line for line in lines if f"**{outcome}**" in line]
+    assert said.startswith("| a")
+    (plain,) = [line for line in lines if line.startswith("| a |")]
+    assert "98 %" in plain or "500 of 512" in plain
+    (both,) = [line for line in lines if line.startswith("| b")]
+    assert both.count("98 %" if tier == 1 else "500 of 512") == 2
+
+
+def test_what_was_lost_stands_first_whoever_lost_it(tables, tmp_path):
+    for name in ("ensemble", "rehearsed"):
+        write(tmp_path, f"robustness-{name}", [])
+    write(tmp_path, "robustness-tier2", [cell("a"), cell("b"), cell("c", outcome="removed")])
+    write(tmp_path, "robustness-rehearsed-tier2", [cell("b", outcome="removed")])
+    names = [line.split("|")[1].strip() for line in tables.tier_2().splitlines()[2:]]
+    assert names[-1] == "a"
+    assert set(names) == {"a", "b", "c"}
 
 
 def test_a_failed_model_of_an_attack_is_not_counted_among_those_that_kept_the_mark(tables, tmp_path):
