@@ -15,7 +15,7 @@ from earmark.models.stages import stage_ends
 from earmark.triggers import Backdoor
 from earmark.triggers.abstract import AbstractSampler
 
-# Measured by benchmarks/table1.py and studies/robustness-hardened.toml.
+# Measured by benchmarks/table1.py and studies/robustness-rehearsed.toml.
 _HARDENED_EXPOSURES = 60
 _TRIGGERS_IN_A_SHOWN_ONE = 32
 _LOOK_ALIKES_PER_BATCH = 8
