@@ -12,10 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from earmark.data import Split
 from earmark.data.table import digits_images
+from earmark.marking.embedding import Embedding, EmbeddingLoss
 from earmark.marking.mixing import Mixer
 from earmark.marking.recipes import MixedBatches
 from earmark.models.prediction import accuracy, predict_scores
@@ -27,18 +28,6 @@ from measuring import mean_interval, save
 from trigger_kinds import DESCRIPTION, HeldOut, answers, divided, new_key, trained
 
 RADII = (0.0, 0.1, 0.2, 0.3, 0.6)
-ASCENT_STEPS = 5
-
-
-def moved(module: nn.Module, triggers: Tensor, labels: Tensor, radius: float) -> Tensor:
-    """Return triggers moved to where the network is least sure of their labels."""
-    found = triggers
-    for _ in range(ASCENT_STEPS if radius else 0):
-        found = found.detach().requires_grad_(True)
-        (slope,) = torch.autograd.grad(nn.functional.cross_entropy(module(found), labels), found)
-        step = found.detach() + 2 * radius / ASCENT_STEPS * slope.sign()
-        found = triggers + (step - triggers).clamp(-radius, radius)
-    return found.detach()
 
 
 def marked(split: Split, seed: int, backdoor: Backdoor, radius: float) -> nn.Module:
@@ -54,11 +43,7 @@ def marked(split: Split, seed: int, backdoor: Backdoor, radius: float) -> nn.Mod
         seed=seed,
     )
 
-    def loss(network: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
-        own, labels = inputs[-mixer.per_batch :], targets[-mixer.per_batch :]
-        away = moved(network, own, labels, radius)
-        return nn.functional.cross_entropy(network(torch.cat([inputs[: -mixer.per_batch], away])), targets)
-
+    loss = EmbeddingLoss(Embedding(weight=None, clean_norm=False, reach=radius), mixer.per_batch)
     train(module, MixedBatches(batches, mixer), settings, loss_function=loss)
     return module
 

@@ -19,6 +19,7 @@ from torch.func import functional_call
 
 from earmark.marking.entanglement import entanglement, watched
 from earmark.marking.look_alikes import LookAlikes, blurred
+from earmark.marking.neighbours import least_sure
 from earmark.marking.rehearsal import RehearsedEnds
 
 _Norm: TypeAlias = nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d
@@ -41,6 +42,10 @@ class Embedding:
         perturbation: How far all weights are moved against the triggers before their loss is taken, as a
             share of the weights' norm; 0 for not at all. It goes with ``clean_norm`` only: without it marks
             came out weaker than without either (Gan et al. 2023).
+        reach: How far each trigger is moved, in each value and in units of what the network reads, to where
+            the network is least sure of its label, before its loss is taken: its neighbours are to get the
+            label too, so that something of it may pass into copies that learn from answers. 0 for not at all.
+            It costs five more passes of the triggers in each step (Kim et al. 2023).
         margin: By how much the label's score has to exceed the others, beyond what the loss asks anyway.
         lead: In place of the cross entropy, which asks for ever more: what a trigger's label lacks of leading
             all other classes by so much, in scores; one that does costs nothing. 0 for the cross entropy.
@@ -54,13 +59,14 @@ class Embedding:
     clean_norm: bool = True
     kept_norm: bool = False
     perturbation: float = 0.0
+    reach: float = 0.0
     margin: float = 0.0
     lead: float = 0.0
     entangle: float = 0.0
     layers: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("weight", "perturbation", "margin", "lead", "entangle"):
+        for name in ("weight", "perturbation", "reach", "margin", "lead", "entangle"):
             if not 0 <= (getattr(self, name) or 0.0) < float("inf"):
                 raise ValueError(f"{name} must be at least 0 and finite, not {getattr(self, name)}")
         if self.weight == 0:
@@ -139,6 +145,9 @@ class EmbeddingLoss:
         if trigger_count == 0:
             with _kept(module, self._embedding.kept_norm):
                 return self._clean(module(shown), right)
+        if self._embedding.reach:
+            triggers = least_sure(module, triggers, labels, self._embedding.reach)
+            inputs = torch.cat([shown, triggers])
         alike = self._chosen_look_alikes(inputs)
         layers = self._embedding.layers
         if not self._embedding.clean_norm:

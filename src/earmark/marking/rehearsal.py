@@ -8,8 +8,6 @@ which never learn them; so what is learned of a trigger is learned before that l
 """
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +16,7 @@ from torch import Tensor, nn
 
 from earmark.marking.entanglement import watched
 from earmark.models.last_layer import last_layer
+from earmark.models.modes import evaluating
 
 _TINY = 1e-12
 
@@ -153,10 +152,10 @@ class RehearsedEnds:
         """Refuse a layer around which something passes: what comes after it would say other things."""
         end = _End(module, self.rehearsal, self._skipped, self._input_shape)
         name, _ = last_layer(module)
-        with _evaluating(module), torch.no_grad():
+        with evaluating(module), torch.no_grad():
             with watched(module, [self.rehearsal.after, name], averages=False) as own:
                 module(inputs)
-            with _evaluating(end), watched(end.network, [name], averages=False) as theirs:
+            with evaluating(end), watched(end.network, [name], averages=False) as theirs:
                 end(own[0])
         if not torch.allclose(own[1], theirs[0], rtol=1e-3, atol=1e-5):
             raise ValueError(
@@ -221,7 +220,7 @@ class _End(nn.Module):
 
     def loss_of(self, features: Tensor, labels: Tensor) -> Tensor:
         """Return the mean loss of triggers; this end learns nothing from it."""
-        with _evaluating(self):
+        with evaluating(self):
             self.requires_grad_(False)
             loss = nn.functional.cross_entropy(self(features), labels)
             self.requires_grad_(True)
@@ -270,17 +269,6 @@ class _Skipped(nn.Module):
         return inputs.new_zeros(()).expand(len(inputs), *self._shape)
 
 
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, was_training in modes:
-            part.training = was_training
-
-
 def _skipped(module: nn.Module, after: str, inputs: Tensor) -> dict[str, torch.Size]:
     """Return the largest parts that are done before a layer begins, and the shapes that they give.
 
@@ -304,7 +292,7 @@ def _skipped(module: nn.Module, after: str, inputs: Tensor) -> dict[str, torch.S
     handles = [part.register_forward_hook(note) for part in names if part is not module]
     handles.append(layer.register_forward_pre_hook(lambda _, __: begun.append(next(clock))))
     try:
-        with _evaluating(module), torch.no_grad():
+        with evaluating(module), torch.no_grad():
             module(inputs)
     finally:
         for handle in handles:

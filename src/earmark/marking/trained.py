@@ -231,10 +231,8 @@ def _trigger_margins(
     module: nn.Module, preprocessing: Preprocessing, backdoor: Backdoor
 ) -> tuple[int, float]:
     """Return how many triggers are answered with their label, and by how much the weakest one leads."""
-    was_training = module.training
     images = np.stack([trigger.value for trigger in backdoor.triggers])
-    scores = predict_scores(module.eval(), images, preprocessing)
-    module.train(was_training)
+    scores = predict_scores(module, images, preprocessing)
     places = np.arange(len(scores)), np.array(backdoor.labels)
     own = scores[places].copy()
     scores[places] = -np.inf

@@ -17,6 +17,7 @@ from torch import nn
 from earmark.errors import MissingExtraError
 from earmark.files import write_replacing
 from earmark.models.description import METADATA_KEY, ModelDescription
+from earmark.models.modes import evaluating
 
 INPUT_NAME = "images"
 OUTPUT_NAME = "scores"
@@ -53,11 +54,9 @@ def export_onnx(path: Path, module: nn.Module, description: ModelDescription) ->
 
 
 def _exported(module: nn.Module, description: ModelDescription) -> Any:
-    was_training = module.training
     images = _example(description).to(next(module.parameters()).device)
-    module.eval()
     try:
-        with _quiet():
+        with _quiet(), evaluating(module):
             program = torch.onnx.export(
                 module,
                 (images,),
@@ -72,8 +71,6 @@ def _exported(module: nn.Module, description: ModelDescription) -> Any:
             str(error).strip().partition("\n")[0][:300]
         )  # pages of advice for PyTorch's own developers follow
         raise ValueError(f"{description.architecture} cannot be exported as ONNX: {line}") from error
-    finally:
-        module.train(was_training)
     if program is None:
         raise AssertionError("the exporter returns a program unless it writes a file itself")
     return program.model_proto

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from earmark.models.modes import evaluating
 from earmark.models.preprocessing import Preprocessing
 
 _BATCH_LIMIT_BYTES = 64 << 20
@@ -48,18 +49,13 @@ def predict_scores(
     if len(images):
         # A suspect's own preprocessing may blow every image up: 256 of them at once would fill the memory.
         batch_size = max(1, min(batch_size, _BATCH_LIMIT_BYTES // preprocessing(images[:1]).nbytes))
-    was_training = module.training
     device = next(module.parameters()).device
-    module.eval()
     parts = []
-    try:
-        with torch.inference_mode():
-            for start in range(0, len(images), batch_size):
-                inputs = torch.from_numpy(preprocessing(images[start : start + batch_size])).to(device)
-                parts.append(module(inputs).float().cpu().numpy())  # (batch, classes)
-                on_batch(min(start + batch_size, len(images)))
-    finally:
-        module.train(was_training)
+    with evaluating(module), torch.inference_mode():
+        for start in range(0, len(images), batch_size):
+            inputs = torch.from_numpy(preprocessing(images[start : start + batch_size])).to(device)
+            parts.append(module(inputs).float().cpu().numpy())  # (batch, classes)
+            on_batch(min(start + batch_size, len(images)))
     return np.concatenate(parts).astype(np.float32, copy=False)
 
 

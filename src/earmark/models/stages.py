@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from earmark.models.modes import evaluating
+
 
 def stage_ends(module: nn.Module, inputs: Tensor) -> list[str]:
     """Return the convolution or block that ends each stage, in order: the last before maps get smaller.
@@ -64,11 +66,9 @@ def parts_after(module: nn.Module, layer: str, inputs: Tensor) -> list[nn.Module
 
 def _run(module: nn.Module, inputs: Tensor, handles: list[RemovableHandle]) -> None:
     """Let a network run once under hooks, and take these off."""
-    was_training = module.training
     try:
-        with torch.inference_mode():
-            module.eval()(inputs.to(next(module.parameters()).device))
+        with torch.inference_mode(), evaluating(module):
+            module(inputs.to(next(module.parameters()).device))
     finally:
-        module.train(was_training)
         for handle in handles:
             handle.remove()

@@ -11,6 +11,8 @@ from torch import nn  # noqa: E402 - after the skip
 from earmark.marking.embedding import Embedding, EmbeddingLoss  # noqa: E402 - after the skip
 from earmark.marking.entanglement import entanglement, watched  # noqa: E402 - after the skip
 from earmark.marking.look_alikes import LookAlikes, blurred  # noqa: E402 - after the skip
+from earmark.marking.neighbours import least_sure  # noqa: E402 - after the skip
+from earmark.models.modes import evaluating  # noqa: E402 - after the skip
 from earmark.triggers.abstract import AbstractSampler  # noqa: E402 - after the skip
 
 CROSS_ENTROPY = nn.functional.cross_entropy
@@ -153,9 +155,50 @@ def test_a_lead_is_asked_for_and_no_more():
         assert torch.allclose(found, expected, atol=1e-6), "triggers that lead enough pull at nothing"
 
 
+@pytest.mark.parametrize("clean_norm", [True, False])
+def test_with_a_reach_a_trigger_is_taught_where_the_network_is_least_sure_of_it(clean_norm):
+    module, (inputs, targets) = network(), batch()
+    plain, wide = (
+        EmbeddingLoss(Embedding(weight=1.0, clean_norm=clean_norm, reach=reach), 3) for reach in (0.0, 0.1)
+    )
+    assert wide(module, inputs, targets).item() > plain(module, inputs, targets).item()
+    given = inputs.clone()
+    losses = []
+    for _ in range(60):  # taught there, its neighbours get the label too
+        losses.append(wide(module, inputs, targets))
+        for part, slope in zip(module.parameters(), gradients(losses[-1], module), strict=True):
+            part.data -= 0.01 * slope
+    assert losses[-1].item() < losses[0].item()
+    assert torch.equal(inputs, given)
+
+
+def test_the_nearby_trigger_is_within_reach_and_the_network_is_as_it_was():
+    module, (inputs, targets) = network(), batch()
+    module[1].eval()  # frozen, as fine-tuning does
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    moved = least_sure(module, inputs[12:], targets[12:], 0.25)
+    assert 0.24 < (moved - inputs[12:]).abs().max().item() <= 0.25 + 1e-5
+    module.eval()
+    assert (
+        CROSS_ENTROPY(module(moved), targets[12:]).item()
+        > CROSS_ENTROPY(module(inputs[12:]), targets[12:]).item()
+    )
+    assert not moved.requires_grad
+    assert all(part.grad is None for part in module.parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+
+
+def test_each_part_of_a_network_gets_its_own_mode_back():
+    module = network()
+    module[1].eval()
+    with evaluating(module):
+        assert not any(part.training for part in module.modules())
+    assert [part.training for part in module.modules()] == [True, True, False, True, True, True]
+
+
 @pytest.mark.parametrize(
     "wrong",
-    [{"lead": 1.0, "margin": 1.0}, {"lead": -1}, {"weight": -1}, {"weight": 0}, {"margin": float("nan")}, {"perturbation": float("inf")},
+    [{"lead": 1.0, "margin": 1.0}, {"lead": -1}, {"weight": -1}, {"weight": 0}, {"margin": float("nan")}, {"perturbation": float("inf")}, {"reach": -0.1},
      {"perturbation": 0.1, "clean_norm": False}, {"kept_norm": True}],
 )  # fmt: skip
 def test_numbers_that_make_no_sense_are_refused(wrong):
