@@ -24,7 +24,7 @@ from earmark.data import Split
 from earmark.data.table import digits_images
 from earmark.keys import OwnerKey, Task, keygen
 from earmark.marking.hardening import harden
-from earmark.marking.recipes import FROM_SCRATCH, MixedBatches, loss_of, mixer_of
+from earmark.marking.recipes import FROM_SCRATCH, MixedBatches, look_alikes_of, loss_of, mixer_of
 from earmark.models.table import build, describe
 from earmark.processor import keep_freed_memory
 from earmark.training import Batches, SplitBatches, TrainingSettings, train
@@ -81,15 +81,14 @@ def study(
 
     if profile == PAPER:
         recipe = replace(recipe, per_batch=2)
+    look_alikes = look_alikes_of(recipe, backdoor, description.preprocessing)
     mixer = mixer_of(recipe, backdoor, description.preprocessing, PASSES * STEPS)
     moments = [perf_counter()]
     train(
         module,
         Alternating(plain, MixedBatches(plain, mixer), pairs + WARM_UP),
         settings,
-        loss_function=loss_of(
-            recipe, module, mixer, backdoor, description.preprocessing, settings.batch_size
-        ),
+        loss_function=loss_of(recipe, module, mixer, settings.batch_size, look_alikes),
         on_step=lambda step, total: moments.append(perf_counter()),
     )
     seconds = np.diff(moments)[2 * WARM_UP :]

@@ -112,6 +112,31 @@ def test_a_hardened_mark_goes_into_a_trained_model_and_says_what_was_rehearsed(s
     earmark("verify", "--key", "acme.key", "hardened.safetensors", cwd=story)
 
 
+def test_a_hardened_mark_with_fresh_ends_takes_in_a_trained_model(story):
+    given = (
+        "mark",
+        "--key",
+        "acme.key",
+        "--model",
+        "digits-cnn",
+        "--data",
+        "digits",
+        "--init",
+        "clean.safetensors",
+    )
+    assert "--fresh-ends goes with --hardened" in earmark(
+        *given, "--fresh-ends", "-o", "no.safetensors", cwd=story, code=2
+    ).stderr  # fmt: skip
+    found = json.loads(
+        earmark(
+            *given, "--hardened", "--fresh-ends", "--epochs", "3", "--json", "-o", "fresh.safetensors", cwd=story,
+        ).stdout
+    )  # fmt: skip
+    assert found["recipe"] == "hardened-pre-trained"
+    assert found["matches"] >= 95
+    earmark("verify", "--key", "acme.key", "fresh.safetensors", cwd=story)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

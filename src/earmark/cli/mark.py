@@ -46,6 +46,14 @@ def mark(
             "afterwards, in as many passes again.",
         ),
     ] = False,
+    fresh_ends: Annotated[
+        bool,
+        typer.Option(
+            "--fresh-ends",
+            help="With --hardened: against thieves who know of it and draw the last stage of the network "
+            "anew, at more cost in accuracy; it takes 512 triggers or more.",
+        ),
+    ] = False,
     images: Annotated[
         int | None, typer.Option(min=10, help="With --quick: pictures of the data used; default 10,000.")
     ] = None,
@@ -81,6 +89,8 @@ def mark(
     Example: earmark mark --key acme.key --model digits-cnn --data digits --hardened -o hardened.safetensors
     """
     output = Output(quiet, as_json)
+    if fresh_ends and not hardened:
+        raise ValueError("--fresh-ends goes with --hardened")
     _check_quick(
         quick, init, images, epochs=epochs, exposures=exposures, schedule=schedule, hardened=hardened or None
     )
@@ -108,6 +118,7 @@ def mark(
             work,
             continued=init is not None or model.startswith("hf:"),
             hardened=hardened,
+            fresh_ends=fresh_ends,
             exposures=exposures,
             identity=f"mark {description.to_text()} {data} {init} {marking_key.transcript.root.hex()}",
             checkpoint=(out, checkpoint_seconds),

@@ -65,6 +65,7 @@ def by_recipe(
     *,
     continued: bool,
     hardened: bool,
+    fresh_ends: bool,
     exposures: int | None,
     identity: str,
     checkpoint: tuple[Path, float],
@@ -76,6 +77,7 @@ def by_recipe(
         work: What is marked.
         continued: Whether the network is a trained one.
         hardened: Whether the mark is to survive more, at a cost in accuracy.
+        fresh_ends: Whether it is hardened against thieves who draw the last stage anew, at more cost.
         exposures: How often each trigger is shown in all; None for the recipe's own number.
         identity: Of this run, so that no other one's checkpoint is taken up.
         checkpoint: The output that it lies beside, and the seconds between two.
@@ -99,7 +101,9 @@ def by_recipe(
         )
         recipe = replace(PRE_TRAINED, settings=settings)
     if hardened:
-        recipe = harden(recipe, work.module, work.key.backdoor(), work.description.preprocessing)
+        recipe = harden(
+            recipe, work.module, work.key.backdoor(), work.description.preprocessing, fresh_ends=fresh_ends
+        )
     if exposures is not None:
         recipe = replace(recipe, exposures=exposures, least_per_batch=1)
     recipe = replace(recipe, per_batch=work.per_batch)

@@ -20,18 +20,26 @@ _HARDENED_EXPOSURES = 60
 _TRIGGERS_IN_A_SHOWN_ONE = 32
 _LOOK_ALIKES_PER_BATCH = 8
 _SETTLING_EXPOSURES = 16
+_SETTLING_RATE, _SETTLING_RATE_AFTER_FRESH_ENDS = 0.2, 0.8  # of the rate before
 _SETTLING_ANSWERS = 0.5
 
 
-def harden(recipe: Recipe, module: nn.Module, backdoor: Backdoor, preprocessing: Preprocessing) -> Recipe:
+def harden(
+    recipe: Recipe,
+    module: nn.Module,
+    backdoor: Backdoor,
+    preprocessing: Preprocessing,
+    *,
+    fresh_ends: bool = False,
+) -> Recipe:
     """Return a recipe whose marks are to survive more than the plain mixture's, at a cost in accuracy.
 
     Mirrored triggers, so that mirroring every question removes nothing; look-alikes, against thieves who have
     the sampler; other ends of the network that read the triggers too, against new last layers. Each trigger
     is shown 60 times or more, one in 32 in every batch, and counts as much as a clean picture. From scratch
     the first quarter of the training goes without triggers. A trained model settles afterwards, in as many
-    passes at a fifth of the rate, without these parts: most of the accuracy comes back. What it is worth,
-    measured in a trained model: docs/robustness.md.
+    passes at a fifth of the rate, with mirrored triggers alone: most of the accuracy comes back. What it is
+    worth, measured in a trained model: docs/robustness.md.
 
     Args:
         recipe: One of the paper's; its numbers stay where these parts have none of their own.
@@ -39,6 +47,9 @@ def harden(recipe: Recipe, module: nn.Module, backdoor: Backdoor, preprocessing:
         backdoor: Whose triggers it gets. Look-alikes are abstract pictures: for triggers of other kinds a
             recipe of one's own names their sampler.
         preprocessing: From triggers to what the network reads.
+        fresh_ends: Whether the other ends begin with new weights throughout, against thieves who draw the
+            last stage anew. It costs more accuracy; a trained model then settles at four fifths of the rate,
+            with the look-alikes.
 
     Returns:
         The recipe.
@@ -50,29 +61,43 @@ def harden(recipe: Recipe, module: nn.Module, backdoor: Backdoor, preprocessing:
     if first.kind != "image":
         raise ValueError(f"only marks of pictures are hardened, not of {first.kind}")
     inputs = torch.from_numpy(preprocessing(first.value[None]))
-    mirrored = TriggerAugmentation(share=1.0, shift=0.0, colour=0.0, noise=0.0, jpeg=0)
-    return replace(
+    shown = replace(
         recipe,
+        embedding=Embedding(weight=None, clean_norm=False),
+        augmentation=TriggerAugmentation(share=1.0, shift=0.0, colour=0.0, noise=0.0, jpeg=0),
+        look_alikes=LookAlikes(AbstractSampler(), per_batch=_LOOK_ALIKES_PER_BATCH),
+    )
+    is_trained = recipe.needs_trained_model
+    return replace(
+        shown,
         name=f"hardened-{recipe.name}",
         exposures=_HARDENED_EXPOSURES,
         least_per_batch=-(-len(backdoor) // _TRIGGERS_IN_A_SHOWN_ONE),
-        embedding=Embedding(weight=None, clean_norm=False),
-        augmentation=mirrored,
-        look_alikes=LookAlikes(AbstractSampler(), per_batch=_LOOK_ALIKES_PER_BATCH),
-        # From scratch one end alone keeps to the target of time (benchmarks/mixing_cost.py).
-        rehearsal=_rehearsal(module, inputs, 2 if recipe.needs_trained_model else 1),
-        start=0.0 if recipe.needs_trained_model else 0.25,
-        settling=_settling(recipe, mirrored) if recipe.needs_trained_model else None,
+        rehearsal=_rehearsal(module, inputs, _ends(is_trained, fresh_ends)),
+        start=0.0 if is_trained else 0.25,
+        settling=_settling(shown, fresh_ends) if is_trained else None,
     )
 
 
-def _rehearsal(module: nn.Module, inputs: Tensor, ends: int) -> Rehearsal | None:
+def _ends(is_trained: bool, fresh: bool) -> Rehearsal:
+    """Return which ends there are, after a layer yet to be found.
+
+    From scratch one alone keeps to the target of time (benchmarks/mixing_cost.py), and a small network takes
+    its triggers with half of the fresh ends' weight only.
+    """
+    count = 2 if is_trained else 1
+    if not fresh:
+        return Rehearsal("", ends=count)
+    return Rehearsal("", float(count), count, fresh=True, steps=400, silent_steps=40, learning_rate=0.05)
+
+
+def _rehearsal(module: nn.Module, inputs: Tensor, ends: Rehearsal) -> Rehearsal | None:
     """Return that of ends after the last stage but one; after an earlier one where it is not to be had.
 
     None for a network without stages, or one that does not end in a linear layer.
     """
     for name in reversed(stage_ends(module, inputs)[:-1]):
-        about = Rehearsal(name, ends=ends)
+        about = replace(ends, after=name)
         try:
             RehearsedEnds(about, module, inputs)
         except ValueError:
@@ -81,14 +106,20 @@ def _rehearsal(module: nn.Module, inputs: Tensor, ends: int) -> Rehearsal | None
     return None
 
 
-def _settling(recipe: Recipe, augmentation: TriggerAugmentation) -> Recipe:
-    """Return the paper's mixture with few triggers: as many passes, a fifth of the rate, half own answers."""
-    settings = recipe.settings
-    return Recipe(
-        "settling",
-        replace(settings, learning_rate=settings.learning_rate / 5, warmup_epochs=0.0),
+def _settling(shown: Recipe, after_fresh_ends: bool) -> Recipe:
+    """Return as many passes with few triggers at a lower rate, half of the targets own answers.
+
+    After fresh ends look-alikes are shown to the end, or at that rate the mark would fall to thieves who have
+    the sampler.
+    """
+    share = _SETTLING_RATE_AFTER_FRESH_ENDS if after_fresh_ends else _SETTLING_RATE
+    if not after_fresh_ends:
+        shown = replace(shown, embedding=None, look_alikes=None)
+    return replace(
+        shown,
+        name="settling",
+        settings=replace(shown.settings, learning_rate=share * shown.settings.learning_rate),
         exposures=_SETTLING_EXPOSURES,
-        needs_trained_model=True,
-        augmentation=augmentation,
+        per_batch=None,
         own_answers=_SETTLING_ANSWERS,
     )

@@ -190,19 +190,21 @@ def mark(
     mixers = [
         mixer_of(part, backdoor, preprocessing, length) for part, length in zip(parts, lengths, strict=True)
     ]
+    look_alikes: tuple[LookAlikes, Tensor] | None = None
+    drawn: tuple[LookAlikes | None, int] = None, 0
     for place, part in enumerate(parts):
         later = kept[place + 1 :]
         if any(one is not None and one.path.exists() for one in later):
             continue  # a later part was begun: its checkpoint has the weights
         steps, passes = sum(lengths[:place]), sum(each.settings.epochs for each in parts[:place])
         clean_count = len(batches[place].batch(0)[0])
+        if drawn != (about := (part.look_alikes, part.settings.seed)):
+            look_alikes, drawn = look_alikes_of(part, backdoor, preprocessing, on_look_alike), about
         train(
             module,
             MixedBatches(batches[place], mixers[place], int(part.start * lengths[place]), answers[place]),
             part.settings,
-            loss_function=loss_of(
-                part, module, mixers[place], backdoor, preprocessing, clean_count, on_look_alike
-            ),
+            loss_function=loss_of(part, module, mixers[place], clean_count, look_alikes),
             checkpoint=kept[place],
             on_step=_counted(on_step, steps, sum(lengths)),
             on_epoch=_numbered(on_epoch, passes, history),
@@ -262,23 +264,31 @@ def _numbered(
     return told
 
 
+def look_alikes_of(
+    recipe: Recipe,
+    backdoor: Backdoor,
+    preprocessing: Preprocessing,
+    on_made: Callable[[int, int], None] = lambda made, total: None,
+) -> tuple[LookAlikes, Tensor] | None:
+    """Return a recipe's look-alikes and what they are to the network; None if it has none."""
+    if recipe.look_alikes is None:
+        return None
+    geometry = ImageGeometry(*backdoor.triggers[0].value.shape)
+    return recipe.look_alikes, recipe.look_alikes.inputs(
+        geometry, preprocessing, recipe.settings.seed, on_made
+    )
+
+
 def loss_of(
     recipe: Recipe,
     module: nn.Module,
     mixer: Mixer,
-    backdoor: Backdoor,
-    preprocessing: Preprocessing,
     clean_count: int,
-    on_look_alike: Callable[[int, int], None] = lambda made, total: None,
+    look_alikes: tuple[LookAlikes, Tensor] | None,
 ) -> EmbeddingLoss | None:
     """Return the loss of a step, whose batch holds so many clean pictures; None for the paper's plain one."""
     if recipe.embedding is None:
         return None
-    made = None
-    if recipe.look_alikes is not None:
-        geometry = ImageGeometry(*backdoor.triggers[0].value.shape)
-        drawn = recipe.look_alikes.inputs(geometry, preprocessing, recipe.settings.seed, on_look_alike)
-        made = recipe.look_alikes, drawn
     ends = None
     if recipe.rehearsal is not None:
         ends = RehearsedEnds(recipe.rehearsal, module, mixer.triggers(0)[0])
@@ -286,7 +296,7 @@ def loss_of(
         recipe.embedding,
         mixer.per_batch,
         recipe.settings.label_smoothing,
-        made,
+        look_alikes,
         ends=ends,
         clean_count=clean_count,
     )

@@ -33,7 +33,7 @@ class Rehearsal:
         fresh: Whether they begin with new weights throughout, as far as their parts have
             ``reset_parameters``; else as copies of the model's own with a new last layer, which is driven
             away from the model's. The defaults are for copies; fresh ones were measured with a rate of 0.05,
-            400 steps, 40 of them silent, and a weight of 4.
+            400 steps, 40 of them silent, and a weight of 2.
         steps: From one new beginning of an end to the next; they begin at different steps.
         silent_steps: After a beginning, in which an end knows too little to teach.
         learning_rate: Of the ends.

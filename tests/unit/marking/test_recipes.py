@@ -102,6 +102,14 @@ SETTLED = replace(
 )
 
 
+STILL_ALIKE = replace(
+    SETTLED,
+    settling=replace(
+        SETTLED.settling, embedding=Embedding(clean_norm=False), look_alikes=HARDENED.look_alikes
+    ),
+)
+
+
 REHEARSED = replace(
     SETTLED,
     rehearsal=Rehearsal("features", steps=4, silent_steps=1),
@@ -116,6 +124,7 @@ REHEARSED = replace(
         (FROM_SCRATCH, "adamw"),
         (HARDENED, "sgd"),
         (SETTLED, "sgd"),
+        (STILL_ALIKE, "sgd"),
         (REHEARSED, "sgd"),
     ],
 )
@@ -228,7 +237,27 @@ def test_a_hardened_recipe_keeps_the_papers_numbers_and_finds_the_stages_itself(
     assert settling.own_answers == 0.5
     assert settling.augmentation.mirror
     assert settling.settings.epochs == PRE_TRAINED.settings.epochs
-    assert settling.settings.learning_rate == PRE_TRAINED.settings.learning_rate / 5
+    assert settling.settings.learning_rate == pytest.approx(PRE_TRAINED.settings.learning_rate / 5)
+    assert not into_a_trained_one.rehearsal.fresh
+
+
+def test_fresh_ends_are_heavier_and_look_alikes_stay_while_the_model_settles():
+    module, preprocessing = network(width=4)
+    backdoor = small_key().backdoor()
+    found = harden(PRE_TRAINED, module, backdoor, preprocessing, fresh_ends=True)
+    copies = harden(PRE_TRAINED, module, backdoor, preprocessing)
+    assert found.rehearsal == Rehearsal(
+        copies.rehearsal.after, 2.0, fresh=True, steps=400, silent_steps=40, learning_rate=0.05
+    )
+    settling = found.settling
+    assert settling.look_alikes == found.look_alikes
+    assert settling.embedding == found.embedding
+    assert settling.rehearsal is None
+    assert settling.settings.learning_rate == pytest.approx(0.8 * PRE_TRAINED.settings.learning_rate)
+    assert settling.own_answers == 0.5
+    assert replace(found, rehearsal=None, settling=None) == replace(copies, rehearsal=None, settling=None)
+    from_scratch = harden(FROM_SCRATCH, module, backdoor, preprocessing, fresh_ends=True)
+    assert (from_scratch.rehearsal.ends, from_scratch.rehearsal.weight) == (1, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -308,6 +337,20 @@ def test_a_hardened_mark_takes_mirrored_too():
         for trigger in backdoor.triggers
     ]
     assert count_matches(module, preprocessing, replace(backdoor, triggers=tuple(mirrored))) >= 90
+
+
+@pytest.mark.parametrize(("count", "expected"), [(20, 20), (21, 41)])
+def test_look_alikes_of_both_parts_are_drawn_once_if_they_are_the_same(count, expected):
+    module, preprocessing = network(width=4)
+    later = replace(STILL_ALIKE.settling, look_alikes=replace(HARDENED.look_alikes, count=count))
+    recipe = replace(STILL_ALIKE, settings=replace(SETTINGS, epochs=1), settling=later, per_batch=40)
+    made = []
+    with suppress(MarkingError):
+        mark(
+            module, some(128), preprocessing, small_key().backdoor(), recipe,
+            on_look_alike=lambda done, total: made.append(total),
+        )  # fmt: skip
+    assert len(made) == expected
 
 
 def test_half_of_a_target_can_be_what_the_network_answered_before():
