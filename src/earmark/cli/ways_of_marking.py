@@ -77,7 +77,7 @@ def by_recipe(
         work: What is marked.
         continued: Whether the network is a trained one.
         hardened: Whether the mark is to survive more, at a cost in accuracy.
-        fresh_ends: Whether it is hardened against thieves who draw the last stage anew, at more cost.
+        fresh_ends: Whether it is hardened against thieves who draw the last stage anew, in more passes.
         exposures: How often each trigger is shown in all; None for the recipe's own number.
         identity: Of this run, so that no other one's checkpoint is taken up.
         checkpoint: The output that it lies beside, and the seconds between two.

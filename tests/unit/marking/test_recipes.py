@@ -253,6 +253,7 @@ def test_fresh_ends_are_heavier_and_look_alikes_stay_while_the_model_settles():
     assert settling.look_alikes == found.look_alikes
     assert settling.embedding == found.embedding
     assert settling.rehearsal is None
+    assert settling.settings.epochs == 2 * PRE_TRAINED.settings.epochs
     assert settling.settings.learning_rate == pytest.approx(0.8 * PRE_TRAINED.settings.learning_rate)
     assert settling.own_answers == 0.5
     assert replace(found, rehearsal=None, settling=None) == replace(copies, rehearsal=None, settling=None)
