@@ -319,7 +319,8 @@ def titled(first: str, pattern: str) -> dict[str, str]:
 
 PLAIN = titled("plain, from scratch, 512 triggers", "from-scratch-512-seed{}")
 REHEARSED = titled("hardened, in a trained model, 256 triggers", "rehearsed-settled-256-seed{}")
-FRESH = titled("fresh ends, 256 triggers", "fresh-ends-settled-256-seed{}")
+FRESH = titled("fresh ends, look-alikes to the end, 512 triggers", "fresh-ends-settled-512-seed{}")
+FRESH |= titled("twice as heavy, settled without look-alikes, 256 triggers", "fresh-ends-settled-256-seed{}")
 ENTANGLED = titled("entangled and settled, 512 triggers", "hardened-settled-512-seed{}")
 UNSETTLED = titled("the same before settling", "hardened-pre-trained-512-seed{}")
 
@@ -352,7 +353,9 @@ def hardened_short() -> str:
 COSTS = {
     "rehearsed-settled-256": "hardened, 256 triggers",
     "rehearsed-256": "the same before settling",
-    "fresh-ends-settled-256": "fresh ends, settled at a higher rate, 256 triggers",
+    "fresh-ends-settled-512": "fresh ends, settled at a higher rate, 512 triggers",
+    "fresh-ends-512": "the same before settling",
+    "fresh-ends-settled-256": "fresh ends, twice as heavy, settled without look-alikes, 256 triggers",
     "fresh-ends-256": "the same before settling",
     "hardened-settled-512": "entangled and settled, 512 triggers",
     "hardened-pre-trained-512": "the same before settling",
