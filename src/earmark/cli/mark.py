@@ -51,7 +51,7 @@ def mark(
         typer.Option(
             "--fresh-ends",
             help="With --hardened: against thieves who know of it and draw the last stage of the network "
-            "anew; of use with 512 triggers or more. The model then settles in twice as many passes.",
+            "anew; measured with 512 triggers. A trained model then settles in twice as many passes.",
         ),
     ] = False,
     images: Annotated[

@@ -82,8 +82,8 @@ def harden(
 def _ends(is_trained: bool, fresh: bool) -> Rehearsal:
     """Return which ends there are, after a layer yet to be found.
 
-    From scratch one alone keeps to the target of time (benchmarks/mixing_cost.py), and a small network takes
-    its triggers with half of the fresh ends' weight only.
+    From scratch one alone keeps to the target of time (benchmarks/mixing_cost.py), and each of the fresh ones
+    has the weight that it has beside another.
     """
     count = 2 if is_trained else 1
     if not fresh:
@@ -109,8 +109,8 @@ def _rehearsal(module: nn.Module, inputs: Tensor, ends: Rehearsal) -> Rehearsal 
 def _settling(shown: Recipe, after_fresh_ends: bool) -> Recipe:
     """Return as many passes with few triggers at a lower rate, half of the targets own answers.
 
-    After fresh ends twice as many, with look-alikes to the end, or at that rate the mark would fall to
-    thieves who have the sampler.
+    After fresh ends twice as many, with look-alikes to the end: without them, at that rate, two marks of
+    three fell to the thief who has the sampler (studies/robustness-fresh-ends.toml).
     """
     settings = shown.settings
     if after_fresh_ends:

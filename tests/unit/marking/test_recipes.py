@@ -228,6 +228,7 @@ def test_a_hardened_recipe_keeps_the_papers_numbers_and_finds_the_stages_itself(
     assert found.augmentation.mirror
     assert not found.embedding.clean_norm
     assert same(weights(module), before)
+    assert found.rehearsal.ends == 1
     assert found.start == 0.25
     assert found.settling is None
     into_a_trained_one = harden(PRE_TRAINED, module, backdoor, preprocessing)
@@ -239,6 +240,7 @@ def test_a_hardened_recipe_keeps_the_papers_numbers_and_finds_the_stages_itself(
     assert settling.settings.epochs == PRE_TRAINED.settings.epochs
     assert settling.settings.learning_rate == pytest.approx(PRE_TRAINED.settings.learning_rate / 5)
     assert not into_a_trained_one.rehearsal.fresh
+    assert into_a_trained_one.rehearsal.ends == 2
 
 
 def test_fresh_ends_are_heavier_and_look_alikes_stay_while_the_model_settles():
