@@ -50,7 +50,8 @@ def folder(tmp_path_factory):
         cwd=place,
     )
     for name in ("marked", "plain"):
-        trainer = trainer_of(place / "training", num_train_epochs=16)
+        # At 0.002 one key in thirteen was not learned in these passes; at 0.003 each of 26 was, 146 of 150 at least.
+        trainer = trainer_of(place / "training", num_train_epochs=16, learning_rate=3e-3)
         if name == "marked":
             mark_trainer(
                 trainer,
