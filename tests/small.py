@@ -1,14 +1,17 @@
 """Small real things that many tests need: a key, a network, digits. Kept here so that they exist once."""
 
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 
+from earmark.commitment import Stream
 from earmark.data import ClassificationData, load_data
-from earmark.keys import MarkingKey, OwnerKey, SetId, Task, keygen, random_labels
+from earmark.keys import MarkingKey, OwnerKey, SetId, StratumPlan, Task, keygen, random_labels
 from earmark.triggers.abstract import AbstractSampler
 from earmark.triggers.image import ImageGeometry
+from earmark.triggers.noise import NoiseSampler
 
 ONLY_SET = SetId(0, 0)
 DIGITS = tuple(str(digit) for digit in range(10))
@@ -114,3 +117,18 @@ def picture_folder(root: Path, *, classes=("cat", "dog"), size=(12, 10), per_cla
                 pixels = (randomness.integers(0, 64, shape) + 120 * label).astype(np.uint8)
                 Image.fromarray(pixels).save(folder / f"{number}.png")
     return root
+
+
+@cache
+def two_kinds() -> MarkingKey:
+    """Return a key of two sets of 70 abstract pictures, and one of 80 noise pictures, for digits."""
+    return keygen(
+        OwnerKey("two kinds", bytes(32)),
+        Task(ImageGeometry(8, 8, 1), DIGITS),
+        AbstractSampler(),
+        triggers_per_set=70,
+        set_count=2,
+        further_strata=[StratumPlan(NoiseSampler(), 80)],
+        survival=Fraction(1),
+        random_bytes=Stream("two kinds").read,
+    )

@@ -108,22 +108,15 @@ def test_a_hardened_mark_goes_into_a_trained_model_and_says_what_was_rehearsed(s
     )  # fmt: skip
     assert found["recipe"] == "hardened-pre-trained"
     assert found["rehearsed_after"] == "features.3"
+    assert found["fresh_ends"] is False
     assert found["matches"] >= 95
     earmark("verify", "--key", "acme.key", "hardened.safetensors", cwd=story)
 
 
 def test_a_hardened_mark_with_fresh_ends_takes_in_a_trained_model(story):
     given = (
-        "mark",
-        "--key",
-        "acme.key",
-        "--model",
-        "digits-cnn",
-        "--data",
-        "digits",
-        "--init",
-        "clean.safetensors",
-    )
+        "mark", "--key", "acme.key", "--model", "digits-cnn", "--data", "digits", "--init", "clean.safetensors",
+    )  # fmt: skip
     assert "--fresh-ends goes with --hardened" in earmark(
         *given, "--fresh-ends", "-o", "no.safetensors", cwd=story, code=2
     ).stderr  # fmt: skip
@@ -133,6 +126,7 @@ def test_a_hardened_mark_with_fresh_ends_takes_in_a_trained_model(story):
         ).stdout
     )  # fmt: skip
     assert found["recipe"] == "hardened-pre-trained"
+    assert found["fresh_ends"] is True
     assert found["matches"] >= 95
     earmark("verify", "--key", "acme.key", "fresh.safetensors", cwd=story)
 

@@ -14,8 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from earmark.formats import marking_key_v1
 from end_to_end.commands import PASSPHRASE, earmark, one_line_error
 from evaluation_stage import ATTACKS, HEAD, MODELS, make_stage, stage_key
+from evaluation_stage import PASSPHRASE as STAGE_PASSPHRASE
+from small import two_kinds
 
 DEADLINE_SECONDS = 240
 VARIES = {
@@ -332,6 +335,24 @@ def test_a_moved_model_is_read_by_the_split_map_and_with_its_layer_put_back(stag
     # Such a slow pass changes nothing but the layer that was thrown away.
     assert int(row["restored_matches"]) == int(row["matches_before"])
     assert row["outcome"] == ("survived" if row["owned"] == "True" else "removed")
+
+
+def test_a_stratum_is_asked_alone_and_of_what_an_attack_made_both_are_asked(stage):
+    sealed = marking_key_v1.write(two_kinds(), STAGE_PASSPHRASE, TESTING_ONLY_scrypt_n=1 << 12)
+    (stage / "kinds.key").write_bytes(sealed)
+    both = MODELS.replace("acme.key", "kinds.key").replace('"clean', '"marked')
+    noise = both.replace('name = "marked"', 'name = "noise alone"\nstratum = "noise"')
+    head = HEAD.replace("seeds = [0, 1]", "seeds = [0]").replace("epoch_images = 60", "epoch_images = 0")
+    ftal = '[[attacks]]\nsteps = [{attack = "ftal", epochs = 1}]\n'
+    (stage / "kinds.toml").write_text(head + both + noise + ftal)
+    earmark("evaluate", "kinds.toml", "-o", "kinds", "--workers", "1", cwd=stage)
+    found = {row["model"]: row for row in rows(stage / "kinds")}
+    assert {name: row["questions"] for name, row in found.items()} == {"marked": "220", "noise alone": "80"}
+    assert len({row["digest_attacked"] for row in found.values()}) == 1
+    assert len(list((stage / "kinds" / "attacked").glob("*.safetensors"))) == 1
+    (stage / "kinds.toml").write_text(head + noise.replace('"noise"', '"sand"') + ftal)
+    message = one_line_error(earmark("evaluate", "kinds.toml", "-o", "sand", cwd=stage, code=2))
+    assert "noise alone: the key has no stratum 'sand'; it has abstract, noise" in message
 
 
 def test_attack_list_names_every_attack_and_its_attributes():

@@ -120,7 +120,9 @@ def by_recipe(
         )
     details: Details = {"triggers_per_batch": marking.per_batch}
     if hardened:
-        details["rehearsed_after"] = None if recipe.rehearsal is None else recipe.rehearsal.after
+        rehearsal = recipe.rehearsal
+        details["rehearsed_after"] = None if rehearsal is None else rehearsal.after
+        details["fresh_ends"] = rehearsal is not None and rehearsal.fresh
     return Marked(recipe.name, marking.match_count, marking.trigger_count, details)
 
 

@@ -20,7 +20,7 @@ class ModelFacts:
         marked: SHA-256 of the marked model's file, hexadecimal.
         unmarked: The same of the unmarked one, or None.
         root: Of the key, hexadecimal.
-        question_count: Triggers of the key.
+        question_count: Triggers of the key that are asked.
     """
 
     marked: str
@@ -134,6 +134,7 @@ def _origin(
 ) -> dict[str, Any]:
     files = facts.models[model.name]
     return {
+        **model.asked(),
         "format": "earmark/cell/v1",
         "models": [files.marked, files.unmarked],
         "root": files.root,

@@ -13,10 +13,12 @@ from earmark.evaluation.code import study_code
 from earmark.evaluation.engine import Done, Engine, Event, Failed
 from earmark.evaluation.run_cell import Setup, read_key
 from earmark.evaluation.store import FAILED, Record, Store
-from earmark.evaluation.study import Step, Study
+from earmark.evaluation.study import Step, Study, StudyModel
 from earmark.evaluation.thief import read_study_data
 from earmark.files import shown
+from earmark.keys import MarkingKey, SetId
 from earmark.models.weights import file_digest, read_description
+from earmark.verification.measurement import of_stratum
 
 STORE_NAME = "cells.sqlite"
 
@@ -63,8 +65,8 @@ def prepare(
     Raises:
         FormatError: A file is missing or malformed.
         InvalidKeyError: A key contradicts itself.
-        ValueError: Key, model and data do not have the same classes; the study asks for more pictures than
-            there are; or two cells are the same.
+        ValueError: Key, model and data do not have the same classes; a key has no stratum of the name given;
+            the study asks for more pictures than there are; or two cells are the same.
     """
     models = {}
     for model in study.models:
@@ -81,7 +83,7 @@ def prepare(
                 file_digest(model.weights),
                 None if model.unmarked is None else file_digest(model.unmarked),
                 key.transcript.root.hex(),
-                key.trigger_count,
+                sum(len(key.triggers[set_id]) for set_id in _asked(model, key)),
             ),
             key.transcript.task.class_names,
         )
@@ -93,6 +95,13 @@ def prepare(
     facts = Facts({name: found for name, (found, _) in models.items()}, data.digest(), len(data.task.train))
     code = study_code(study)
     return Prepared(study, facts, plan(study, facts, code), passphrases, code)
+
+
+def _asked(model: StudyModel, key: MarkingKey) -> tuple[SetId, ...]:
+    try:
+        return of_stratum(key, model.stratum)
+    except ValueError as error:
+        raise ValueError(f"{model.name}: {error}") from error
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from earmark.keys import MarkingKey
 from earmark.suspects import Answer, Miss, ScoringSuspect, Suspect
 from earmark.verification import AUTO, FIXED, PROBABILITIES, SEQUENTIAL, SPLIT, Method, measure, verify
 from earmark.verification.experiment import ThrowAwayJournal
+from earmark.verification.measurement import of_stratum
 from earmark.verification.paper_rule import GroundTruth, verify_by_paper
 
 RESTORED = "restored last layer"
@@ -77,17 +78,22 @@ class RememberedSuspect:
         return [self._probabilities[self._places[_key(value)]] for value in inputs]
 
 
-def questions_of(key: MarkingKey) -> list[Any]:
-    """Return every trigger of a key as a value, in the order in which verification asks."""
+def questions_of(key: MarkingKey, stratum: str | None = None) -> list[Any]:
+    """Return all triggers of a key, or of a stratum, as values in the order in which verification asks."""
     return [
         key.triggers[set_id][place].value
-        for set_id in key.verification_key.set_ids
+        for set_id in of_stratum(key, stratum)
         for place in key.verification_key.order(set_id)
     ]
 
 
-def count_matches(key: MarkingKey, suspect: Suspect) -> dict[str, Any]:
+def count_matches(key: MarkingKey, suspect: Suspect, stratum: str | None = None) -> dict[str, Any]:
     """Return what the exact rule with a fixed sample says of a suspect.
+
+    Args:
+        key: The owner's.
+        suspect: Who is asked.
+        stratum: The only one asked; None for all.
 
     Returns:
         ``matches``, ``questions``, ``claim_bits``, ``owned``, ``threshold``, ``label_map``.
@@ -96,7 +102,7 @@ def count_matches(key: MarkingKey, suspect: Suspect) -> dict[str, Any]:
         SuspectError: It cannot be questioned.
         VerificationError: A step refuses.
     """
-    return _verdict(key, suspect, FIXED)
+    return _verdict(key, suspect, FIXED, stratum)
 
 
 def judge(
@@ -104,6 +110,7 @@ def judge(
     open_suspect: Callable[[], Suspect],
     epsilon: Fraction | None,
     on_answer: Callable[[int], None] = lambda count: None,
+    stratum: str | None = None,
 ) -> dict[str, Any]:
     """Return what every rule says of a suspect.
 
@@ -112,6 +119,7 @@ def judge(
         open_suspect: Returns the suspect as it is deployed.
         epsilon: For the paper's rule; None to leave it out.
         on_answer: Called with the number of triggers answered so far.
+        stratum: The only one asked; None for all. The paper's rule, which knows none, is left out with it.
 
     Returns:
         The rules' names to what they say; None where a rule cannot be asked.
@@ -120,34 +128,41 @@ def judge(
         SuspectError: It cannot be questioned.
         VerificationError: A step refuses.
     """
-    suspect = RememberedSuspect(open_suspect, questions_of(key), on_answer)
+    suspect = RememberedSuspect(open_suspect, questions_of(key, stratum), on_answer)
     return {
-        FIXED: _verdict(key, suspect, FIXED),
-        SEQUENTIAL: _verdict(key, suspect, SEQUENTIAL),
-        PROBABILITIES: _verdict(key, suspect, PROBABILITIES) if suspect.has_probabilities else None,
-        "paper": None if epsilon is None else _by_paper(key, suspect, epsilon),
+        FIXED: _verdict(key, suspect, FIXED, stratum),
+        SEQUENTIAL: _verdict(key, suspect, SEQUENTIAL, stratum),
+        PROBABILITIES: _verdict(key, suspect, PROBABILITIES, stratum) if suspect.has_probabilities else None,
+        "paper": None if epsilon is None or stratum is not None else _by_paper(key, suspect, epsilon),
     }
 
 
-def judge_restored(key: MarkingKey, suspect: Suspect, owner: str) -> dict[str, Any]:
+def judge_restored(
+    key: MarkingKey, suspect: Suspect, owner: str, stratum: str | None = None
+) -> dict[str, Any]:
     """Return what the exact rule says of a suspect with the owner's last layer; it never owns.
 
     Args:
         key: The owner's.
         suspect: The attacked model with the owner's last layer put back.
         owner: Whose layer it is, in words.
+        stratum: The only one asked; None for all.
     """
-    return _verdict(key, suspect, FIXED, restored_layer=owner)
+    return _verdict(key, suspect, FIXED, stratum, restored_layer=owner)
 
 
 def _verdict(
-    key: MarkingKey, suspect: Suspect, statistic: str, restored_layer: str | None = None
+    key: MarkingKey,
+    suspect: Suspect,
+    statistic: str,
+    stratum: str | None,
+    restored_layer: str | None = None,
 ) -> dict[str, Any]:
     names = key.transcript.task.class_names
     # Where classes have other names their order says nothing either: a model moved to another task is read
     # by the map that earlier questions show, and pays nothing for it.
     says_classes = suspect.class_names is None or set(names) <= set(suspect.class_names)
-    method = Method(statistic, AUTO if says_classes else SPLIT)
+    method = Method(statistic, AUTO if says_classes else SPLIT, stratum=stratum)
     found = verify(measure(key, suspect, ThrowAwayJournal(), method=method), restored_layer=restored_layer)
     return {
         "matches": found.measurement.match_count,

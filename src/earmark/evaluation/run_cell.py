@@ -1,7 +1,6 @@
 """One cell, in a worker: attack, judge, count."""
 
 import json
-import math
 import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +20,7 @@ from earmark.evaluation.attacked_models import AttackedModel, AttackedModels
 from earmark.evaluation.cells import Cell, digest_of
 from earmark.evaluation.code import study_code
 from earmark.evaluation.costs import Clock, forget_peak_memory, peak_memory_bytes
-from earmark.evaluation.judging import RESTORED, count_matches, judge, judge_restored
+from earmark.evaluation.judging import RESTORED, count_matches, judge, judge_restored, questions_of
 from earmark.evaluation.study import Step, Study, StudyModel, describe_step
 from earmark.evaluation.thief import StudyData, read_study_data, thief_for
 from earmark.files import read_bounded, write_replacing
@@ -29,7 +28,7 @@ from earmark.formats import marking_key_v1
 from earmark.keys import MarkingKey
 from earmark.models.description import ModelDescription
 from earmark.models.last_layer import restore_last_layer
-from earmark.models.prediction import accuracy, predict_scores
+from earmark.models.prediction import accuracy, cross_entropy, predict_scores
 from earmark.models.weights import LoadedModel, load_weights
 from earmark.processor import keep_freed_memory
 from earmark.suspects import Suspect
@@ -138,7 +137,8 @@ class Worker:
                 case.key,
                 lambda: self._deploy(case, released, deployed),
                 self._study.epsilon,
-                lambda done: on_progress(done, case.key.trigger_count),
+                lambda done: on_progress(done, len(questions_of(case.key, case.model.stratum))),
+                case.model.stratum,
             )
         questioning.wall_seconds -= sum(clock.wall_seconds for clock in deployed)
         if made and not case.wrappers:
@@ -187,8 +187,8 @@ class Worker:
     ) -> dict[str, Any]:
         """Return accuracy, verdicts and digests beside those of the models that nobody attacked."""
         model, key = case.model, case.key
-        before = self._reference(model.weights, key)
-        unmarked = None if model.unmarked is None else self._reference(model.unmarked, key)
+        before = self._reference(model.weights, case)
+        unmarked = None if model.unmarked is None else self._reference(model.unmarked, case)
         return {
             "accuracy": {
                 "task": task,
@@ -253,6 +253,8 @@ class Worker:
         return digest_of(
             {
                 "format": "earmark/attacked-model/v1",
+                # What was seen after each pass is kept with the model.
+                **(case.model.asked() if self._study.epoch_images else {}),
                 "model": digest,
                 "step": {**describe_step(step), "code": self._setup.code[step]},
                 "image_count": case.cell.image_count,
@@ -278,23 +280,23 @@ class Worker:
         def on_epoch(number: int, stolen: StolenModel) -> None:
             if self._study.epoch_images:
                 with clock.held():
-                    passes.append({"pass": number, **self._look(case.key, stolen)})
+                    passes.append({"pass": number, **self._look(case, stolen)})
 
         model = StolenModel(victim.module, victim.description)
         with clock.running():
             stolen = attack.run(model, case.thief, case.cell.seed, Watch(on_progress, on_epoch))
         return self._kept.keep(address, stolen, clock.wall_seconds, clock.processor_seconds, tuple(passes))
 
-    def _look(self, key: MarkingKey, stolen: StolenModel) -> dict[str, Any]:
+    def _look(self, case: "_Case", stolen: StolenModel) -> dict[str, Any]:
         suspect = TorchSuspect(LoadedModel(stolen.module, stolen.description, ""), "a model being attacked")
-        found = count_matches(key, suspect)
+        found = count_matches(case.key, suspect, case.model.stratum)
         _, test = self._test(stolen.description, self._study.epoch_images)
         scores = predict_scores(stolen.module, test.images, stolen.description.preprocessing)
         return {
             "matches": found["matches"],
             "claim_bits": found["claim_bits"],
             "accuracy": accuracy(scores, test.labels),
-            "loss": _cross_entropy(scores, test.labels),
+            "loss": cross_entropy(scores, test.labels),
         }
 
     def _test(self, description: ModelDescription, count: int | None = None) -> tuple[str, Split]:
@@ -323,13 +325,15 @@ class Worker:
             on_progress(start + len(labels), len(test))
         return right
 
-    def _reference(self, path: Path, key: MarkingKey) -> dict[str, Any]:
+    def _reference(self, path: Path, case: "_Case") -> dict[str, Any]:
         """Return accuracy and verdict of a model that nobody attacked, measured once for the whole study."""
         model = self._load(path)
         _, test = self._test(model.description)
+        key, stratum = case.key, case.model.stratum
         address = digest_of(
             {
                 "format": "earmark/reference/v1",
+                **case.model.asked(),
                 "model": model.digest,
                 "root": key.transcript.root.hex(),
                 "data": self._setup.data_digest,
@@ -346,7 +350,7 @@ class Worker:
         found = {
             "digest": model.digest,
             "accuracy": [right, len(test)],
-            "verdict": count_matches(key, suspect),
+            "verdict": count_matches(key, suspect, stratum),
         }
         file.parent.mkdir(parents=True, exist_ok=True)
         write_replacing(file, json.dumps(found, allow_nan=False).encode())
@@ -357,7 +361,8 @@ class Worker:
             whole = restore_last_layer(self._load(made.path), self._load(case.model.weights))
         except SuspectError:
             return None  # another architecture: the owner's layer is none of its
-        return judge_restored(case.key, TorchSuspect(whole, RESTORED), case.model.weights.name)
+        suspect = TorchSuspect(whole, RESTORED)
+        return judge_restored(case.key, suspect, case.model.weights.name, case.model.stratum)
 
     def _costs(self, made: list[AttackedModel], deployed: list[Clock], questioning: Clock) -> dict[str, Any]:
         # A thief deploys once; we do so for each kind of question. The longest is what it takes:
@@ -390,9 +395,3 @@ def _numbered(made: Sequence[AttackedModel]) -> list[dict[str, Any]]:
     """Return the passes of all steps, numbered through."""
     passes = [{"step": place, **found} for place, step in enumerate(made, 1) for found in step.passes]
     return [{**found, "pass": number} for number, found in enumerate(passes, 1)]
-
-
-def _cross_entropy(scores: "np.ndarray[Any, np.dtype[np.float32]]", labels: Any) -> float | None:
-    shifted = scores.astype(np.float64) - scores.max(1, keepdims=True)
-    loss = float((np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(labels)), labels]).mean())
-    return loss if math.isfinite(loss) else None

@@ -37,6 +37,7 @@ class StudyModel:
         unmarked: Weights of the same task without the mark; None if there are none.
         training_seconds: What training from scratch took, if known.
         seeds: One cell for each.
+        stratum: Name of the only stratum of the key whose sets are asked; None for all of them.
     """
 
     name: str
@@ -46,6 +47,11 @@ class StudyModel:
     unmarked: Path | None
     training_seconds: float | None
     seeds: tuple[int, ...]
+    stratum: str | None = None
+
+    def asked(self) -> dict[str, str]:
+        """Return what says which sets are asked, in whatever follows from it; nothing where all are."""
+        return {} if self.stratum is None else {"stratum": self.stratum}
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +254,7 @@ def _model(fields: Fields, where: str, folder: Path, seeds: tuple[int, ...]) -> 
         _optional(fields, "unmarked", path),
         _optional(fields, "training_seconds", lambda name: _seconds(fields, where, name)),
         _optional(fields, "seeds", lambda name: _integers(fields, name, 0, _SEED_LIMIT, _SEEDS_LIMIT), seeds),
+        _optional(fields, "stratum", lambda name: fields.text(name, 100)),
     )
     fields.finish()
     return model

@@ -1,5 +1,6 @@
 """Scores of a PyTorch network for uint8 images, in batches and without gradients."""
 
+import math
 from collections.abc import Callable
 from typing import Protocol
 
@@ -62,3 +63,10 @@ def predict_scores(
 def accuracy(scores: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float:
     """Return the share of images whose highest score is their label's, 0 to 1."""
     return float((scores.argmax(1) == labels).mean())
+
+
+def cross_entropy(scores: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> float | None:
+    """Return the mean cross entropy of images with their labels, in nats; None where it is not finite."""
+    shifted = scores.astype(np.float64) - scores.max(1, keepdims=True)
+    loss = float((np.log(np.exp(shifted).sum(1)) - shifted[np.arange(len(labels)), labels]).mean())
+    return loss if math.isfinite(loss) else None

@@ -52,6 +52,7 @@ def test_everything_that_changes_numbers_changes_the_cell():
         ("seeds = [0, 1]", "seeds = [2]"),
         ('data = "digits"', 'data = "digits"\ndevice = "cuda"'),
         ('data = "digits"', 'data = "digits"\naugmentation = "none"'),
+        ('key = "acme.key"', 'key = "acme.key"\nstratum = "abstract"'),
     ):
         assert change[0] in STUDY
         assert first - ids(STUDY.replace(*change)), change

@@ -15,7 +15,7 @@ from earmark.evaluation.judging import (
 from earmark.suspects import Miss
 from earmark.verification import Method, measure, verify
 from earmark.verification.experiment import ThrowAwayJournal
-from small import MemoryJournal, ScriptedSuspect, new_key, small_key
+from small import MemoryJournal, ScriptedSuspect, new_key, small_key, two_kinds
 
 KEY = small_key()
 
@@ -46,6 +46,26 @@ def test_all_rules_agree_with_verification_itself():
         assert found[statistic]["owned"] is alone.owned is True
     assert found["paper"] == {"matches": 100, "questions": 100, "epsilon": "3/50", "accepted": True}
     assert found["fixed"]["threshold"] == 69
+
+
+def test_one_stratum_alone_is_judged_as_verification_judges_it():
+    key, asked = two_kinds(), []
+
+    def open_suspect():
+        asked.append(Scoring(right_answers(key)))
+        return asked[-1]
+
+    found = judge(key, open_suspect, Fraction(6, 100), stratum="noise")
+    assert [len(batch) for suspect in asked for batch in suspect.asked] == [80, 80]
+    for statistic in ("fixed", "sequential", "probabilities"):
+        method = Method(statistic, stratum="noise")
+        alone = verify(measure(key, Scoring(right_answers(key)), MemoryJournal(), method=method))
+        assert found[statistic]["claim_bits"] == alone.claim_bits
+        assert found[statistic]["questions"] == 80 or statistic == "sequential"
+    assert found["paper"] is None
+    assert count_matches(key, Scoring(right_answers(key)), "noise")["matches"] == 80
+    restored = judge_restored(key, Scoring(right_answers(key)), "acme", "noise")
+    assert (restored["questions"], restored["owned"]) == (80, False)
 
 
 def test_no_number_pays_for_the_other_rules():

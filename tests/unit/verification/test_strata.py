@@ -1,34 +1,13 @@
 """Questioning one kind of trigger alone."""
 
-from fractions import Fraction
-from functools import cache
-
 import pytest
 
-from earmark.commitment import Stream
 from earmark.errors import VerificationError
-from earmark.keys import OwnerKey, SetId, StratumPlan, Task, keygen
-from earmark.triggers.abstract import AbstractSampler
-from earmark.triggers.image import ImageGeometry
-from earmark.triggers.noise import NoiseSampler
+from earmark.keys import SetId
 from earmark.verification import Method, measure, verify
-from small import DIGITS, MemoryJournal, ScriptedSuspect
+from small import MemoryJournal, ScriptedSuspect, two_kinds
 
 OWN, OTHER = [SetId(0, 0), SetId(0, 1)], [SetId(1, 0)]
-
-
-@cache
-def two_kinds():
-    return keygen(
-        OwnerKey("two kinds", bytes(32)),
-        Task(ImageGeometry(8, 8, 1), DIGITS),
-        AbstractSampler(),
-        triggers_per_set=70,
-        set_count=2,
-        further_strata=[StratumPlan(NoiseSampler(), 80)],
-        survival=Fraction(1),
-        random_bytes=Stream("two kinds").read,
-    )
 
 
 def knows(key, set_ids):

@@ -1,0 +1,135 @@
+"""A hardened mark of two kinds of triggers in one trained model: abstract pictures, and held-out pictures of the task.
+
+    python benchmarks/hold_out.py data/cifar10 data/cifar10-held-out --part test --one-in 20 --to held-out
+    python benchmarks/two_kinds.py [--seeds 0 1 2] [--threads 2]
+    earmark evaluate benchmarks/studies/robustness-two-kinds.toml …
+
+A key's first stratum is 4 sets of 128 abstract pictures, its second one set of 128 held-out ones, of which accuracy knows
+nothing; ``earmark mark --hardened --fresh-ends`` puts both into Table 1's unmarked network (table1.py makes it). Keys go to
+the ignored folder keys/two-kinds, drawn from seeds and with a passphrase that everybody knows: they protect nothing. Killed,
+the same command goes on.
+"""
+
+import argparse
+import json
+from dataclasses import replace
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import torch
+
+from earmark.data import ClassificationData, load_data
+from earmark.data.held_out import held_out_pictures
+from earmark.files import SECRET_MODE, write_replacing
+from earmark.formats import marking_key_v1
+from earmark.keys import MarkingKey, OwnerKey, Task, keygen
+from earmark.keys.generation import StratumPlan
+from earmark.marking.hardening import harden
+from earmark.marking.recipes import PRE_TRAINED, count_matches, mark, pre_trained_settings
+from earmark.models.prediction import accuracy, predict_scores
+from earmark.models.weights import file_digest, save_weights
+from earmark.processor import keep_freed_memory
+from earmark.training import Checkpoint
+from earmark.triggers.abstract import AbstractSampler
+from earmark.triggers.image import ImageGeometry
+from earmark.triggers.in_distribution import InDistributionSampler
+from earmark.verification.measurement import of_stratum
+from measuring import RESULTS, draw_alike_everywhere, save
+from quick_marking import STUDY, start_of
+from study_keys import PASSPHRASE_FILE, TESTING_ONLY_PASSPHRASE, TESTING_ONLY_SCRYPT_N
+from table1 import CHECKPOINT_SECONDS, HERE, read_study
+
+NAME, DATA = "two-kinds", "folder:data/cifar10-held-out"
+TRIGGERS, ABSTRACT_SETS = 128, 4
+
+
+def key_of(data: ClassificationData, seed: int) -> MarkingKey:
+    """Make the key; reproducible, and therefore for experiments only."""
+    held_out = held_out_pictures(f"{DATA}#held-out", data.input_shape, load_data)
+    return keygen(
+        OwnerKey("benchmark", bytes(32)),
+        Task(ImageGeometry(*data.input_shape), data.class_names),
+        AbstractSampler(),
+        triggers_per_set=TRIGGERS,
+        set_count=ABSTRACT_SETS,
+        further_strata=[StratumPlan(InDistributionSampler(held_out), TRIGGERS, 1)],
+        random_bytes=np.random.default_rng([seed, 2]).bytes,
+    )
+
+
+def marked(data: ClassificationData, key: MarkingKey, seed: int) -> dict[str, Any]:
+    """Mark once, keep the model, and return what was measured."""
+    loaded = start_of(seed)
+    module, preprocessing = loaded.module, loaded.description.preprocessing
+
+    def right() -> float:
+        return 100 * accuracy(predict_scores(module, data.test.images, preprocessing), data.test.labels)
+
+    before, start = right(), perf_counter()
+    settings = pre_trained_settings(replace(read_study(STUDY).settings, seed=seed), hardened=True)
+    recipe = harden(
+        replace(PRE_TRAINED, settings=settings), module, key.backdoor(), preprocessing, fresh_ends=True
+    )
+    path = HERE / "models" / NAME / f"two-kinds-seed{seed}.safetensors"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    root = key.transcript.root.hex()
+    marking = mark(
+        module, data.train, preprocessing, key.backdoor(), recipe,
+        checkpoint=Checkpoint(path.with_suffix(".checkpoint"), f"{root} {seed}", CHECKPOINT_SECONDS),
+        on_epoch=lambda epoch: print(f"seed {seed}: {epoch}, {perf_counter() - start:.0f} s", flush=True),
+    )  # fmt: skip
+    save_weights(path, module.eval(), loaded.description)
+    return {
+        "root": root,
+        "accuracy_before": before,
+        "accuracy": right(),
+        "k": marking.per_batch,
+        "matches": {
+            kind: count_matches(module, preprocessing, key.backdoor(of_stratum(key, kind)))
+            for kind in (AbstractSampler.name, InDistributionSampler.name)
+        },
+        "seconds_in_last_session": round(perf_counter() - start),
+        "sha256": file_digest(path),
+    }
+
+
+def write_key(key: MarkingKey, seed: int) -> None:
+    """Write a key file for ``earmark evaluate``, and the passphrase beside it."""
+    folder = HERE / "keys" / NAME
+    folder.mkdir(parents=True, exist_ok=True)
+    write_replacing(folder / PASSPHRASE_FILE, f"{TESTING_ONLY_PASSPHRASE}\n".encode())
+    sealed = marking_key_v1.write(key, TESTING_ONLY_PASSPHRASE, TESTING_ONLY_scrypt_n=TESTING_ONLY_SCRYPT_N)
+    write_replacing(folder / f"two-kinds-seed{seed}.key", sealed, SECRET_MODE)
+
+
+def main() -> None:
+    """Make what is missing."""
+    draw_alike_everywhere()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    torch.set_num_threads(arguments.threads)
+    data = load_data(DATA)
+    for seed in arguments.seeds:
+        key = key_of(data, seed)
+        write_key(key, seed)
+        if str(seed) in known():
+            if known()[str(seed)]["root"] != key.transcript.root.hex():
+                raise SystemExit(f"seed {seed}: the key is not the one that the model was marked with")
+            continue
+        run = marked(data, key, seed)
+        save(NAME, {"runs": dict(sorted({**known(), str(seed): run}.items()))})
+
+
+def known() -> dict[str, Any]:
+    """Return what was measured so far; seeds may be run side by side."""
+    path = RESULTS / f"{NAME}.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else {}
+    return found
+
+
+if __name__ == "__main__":
+    main()
