@@ -19,6 +19,7 @@ import io
 import json
 import zipfile
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter, process_time
 from typing import Any
@@ -121,10 +122,8 @@ def by_us(
     module: nn.Module, data: ClassificationData, preprocessing: Any, backdoor: Backdoor, seed: int
 ) -> dict[str, Any]:
     """Mark as ``earmark mark --quick`` does."""
-    settings = TrainingSettings(
-        epochs=1, batch_size=100, learning_rate=0.01, augmentation=data.augmentation, seed=seed
-    )
-    recipe = TrainedRecipe(settings=settings)
+    recipe = TrainedRecipe()
+    recipe = replace(recipe, settings=replace(recipe.settings, augmentation=data.augmentation, seed=seed))
     own = stolen_pictures(data.train, OWN_PICTURES, seed + 1000)
     marking = mark_trained(module, own, preprocessing, backdoor, recipe)
     return {"steps": marking.steps, "least_margin": marking.least_margin}

@@ -69,7 +69,12 @@ def marked(data: ClassificationData, key: MarkingKey, seed: int) -> dict[str, An
     before, start = right(), perf_counter()
     settings = pre_trained_settings(replace(read_study(STUDY).settings, seed=seed), hardened=True)
     recipe = harden(
-        replace(PRE_TRAINED, settings=settings), module, key.backdoor(), preprocessing, fresh_ends=True
+        replace(PRE_TRAINED, settings=settings),
+        module,
+        key.backdoor(),
+        preprocessing,
+        like_the_task=key.places_of(InDistributionSampler.name),
+        fresh_ends=True,
     )
     path = HERE / "models" / NAME / f"two-kinds-seed{seed}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -88,6 +88,7 @@ def by_recipe(
     """
     from earmark.marking.hardening import harden
     from earmark.marking.recipes import FROM_SCRATCH, PRE_TRAINED, mark, pre_trained_settings
+    from earmark.triggers.in_distribution import InDistributionSampler
 
     settings = shared.settings_for(work.data, work.seed, **work.chosen)
     recipe = replace(FROM_SCRATCH, settings=settings)
@@ -102,7 +103,12 @@ def by_recipe(
         recipe = replace(PRE_TRAINED, settings=settings)
     if hardened:
         recipe = harden(
-            recipe, work.module, work.key.backdoor(), work.description.preprocessing, fresh_ends=fresh_ends
+            recipe,
+            work.module,
+            work.key.backdoor(),
+            work.description.preprocessing,
+            like_the_task=work.key.places_of(InDistributionSampler.name),
+            fresh_ends=fresh_ends,
         )
     if exposures is not None:
         recipe = replace(recipe, exposures=exposures, least_per_batch=1)

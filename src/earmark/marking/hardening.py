@@ -1,5 +1,6 @@
 """The hardened recipe: parts put together so that marks survive more, at a cost in time."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -30,6 +31,7 @@ def harden(
     backdoor: Backdoor,
     preprocessing: Preprocessing,
     *,
+    like_the_task: Sequence[int] = (),
     fresh_ends: bool = False,
 ) -> Recipe:
     """Return a recipe whose marks are to survive more than the plain mixture's, at a cost in accuracy.
@@ -47,6 +49,9 @@ def harden(
         backdoor: Whose triggers it gets. Look-alikes are abstract pictures: for triggers of other kinds a
             recipe of one's own names their sampler.
         preprocessing: From triggers to what the network reads.
+        like_the_task: Places of triggers that are held-out pictures of the task. To an end that never saw
+            them they are what they show, whatever their label: no end is to read them, and they are left to
+            the settling, in which all triggers are then shown as often as before it.
         fresh_ends: Whether the other ends begin with new weights throughout, against thieves who draw the
             last stage anew. What they cost in accuracy comes back more slowly: a trained model then settles
             in twice as many passes, at four fifths of the rate, with the look-alikes.
@@ -55,12 +60,19 @@ def harden(
         The recipe.
 
     Raises:
-        ValueError: The triggers are no pictures.
+        ValueError: The triggers are no pictures, all are like the task, or some are and there is no settling.
     """
     first = backdoor.triggers[0]
     if first.kind != "image":
         raise ValueError(f"only marks of pictures are hardened, not of {first.kind}")
     inputs = torch.from_numpy(preprocessing(first.value[None]))
+    if len(set(like_the_task)) == len(backdoor):
+        raise ValueError("all triggers are held-out pictures of the task: there is none to harden")
+    if like_the_task and not recipe.needs_trained_model:
+        raise ValueError(
+            "held-out pictures of the task are taught while a model settles, and only a trained model does"
+        )
+    hardened_count = len(backdoor.without(like_the_task))
     shown = replace(
         recipe,
         embedding=Embedding(weight=None, clean_norm=False),
@@ -72,10 +84,11 @@ def harden(
         shown,
         name=f"hardened-{recipe.name}",
         exposures=_HARDENED_EXPOSURES,
-        least_per_batch=-(-len(backdoor) // _TRIGGERS_IN_A_SHOWN_ONE),
+        least_per_batch=-(-hardened_count // _TRIGGERS_IN_A_SHOWN_ONE),
         rehearsal=_rehearsal(module, inputs, _ends(is_trained, fresh_ends)),
         start=0.0 if is_trained else 0.25,
-        settling=_settling(shown, fresh_ends) if is_trained else None,
+        settling=_settling(shown, fresh_ends, bool(like_the_task)) if is_trained else None,
+        left_out=tuple(like_the_task),
     )
 
 
@@ -106,7 +119,7 @@ def _rehearsal(module: nn.Module, inputs: Tensor, ends: Rehearsal) -> Rehearsal 
     return None
 
 
-def _settling(shown: Recipe, after_fresh_ends: bool) -> Recipe:
+def _settling(shown: Recipe, after_fresh_ends: bool, teaches: bool) -> Recipe:
     """Return as many passes with few triggers at a lower rate, half of the targets own answers.
 
     After fresh ends twice as many, with look-alikes to the end: without them, at that rate, two marks of
@@ -122,7 +135,7 @@ def _settling(shown: Recipe, after_fresh_ends: bool) -> Recipe:
         shown,
         name="settling",
         settings=replace(settings, epochs=passes, learning_rate=share * settings.learning_rate),
-        exposures=_SETTLING_EXPOSURES,
+        exposures=_HARDENED_EXPOSURES if teaches else _SETTLING_EXPOSURES,
         per_batch=None,
         own_answers=_SETTLING_ANSWERS,
     )

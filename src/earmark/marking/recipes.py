@@ -57,6 +57,7 @@ class Recipe:
         original: Which network that was; None for the one that is given to be marked.
         settling: Another training after this one, in which the network comes to rest on its task while few
             triggers are shown; None for none.
+        left_out: Places of triggers that are left to the settling.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Recipe:
     own_answers: float = 0.0
     original: nn.Module | None = None
     settling: "Recipe | None" = None
+    left_out: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < 1:
@@ -83,6 +85,8 @@ class Recipe:
             raise ValueError("look_alikes and rehearsal go with an embedding")
         if self.settling is not None and self.settling.settling is not None:
             raise ValueError("a settling has no other after it")
+        if self.left_out and self.settling is None:
+            raise ValueError("triggers that are left out need a settling in which they are taught")
 
 
 FROM_SCRATCH = Recipe("from-scratch", TrainingSettings(epochs=60))
@@ -188,7 +192,8 @@ def mark(
         for part in parts
     ]
     mixers = [
-        mixer_of(part, backdoor, preprocessing, length) for part, length in zip(parts, lengths, strict=True)
+        mixer_of(part, backdoor.without(part.left_out), preprocessing, length)
+        for part, length in zip(parts, lengths, strict=True)
     ]
     look_alikes: tuple[LookAlikes, Tensor] | None = None
     drawn: tuple[LookAlikes | None, int] = None, 0

@@ -5,7 +5,7 @@ A trigger is its canonical bytes: they are committed to, opened, and turned into
 of random bytes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -180,3 +180,18 @@ class Backdoor:
 
     def __len__(self) -> int:
         return len(self.triggers)
+
+    def without(self, places: Collection[int]) -> "Backdoor":
+        """Return it without the triggers in these places.
+
+        Raises:
+            ValueError: None would be left.
+        """
+        if not places:
+            return self
+        left = [place for place in range(len(self)) if place not in set(places)]
+        return Backdoor(
+            tuple(self.triggers[place] for place in left),
+            tuple(self.labels[place] for place in left),
+            self.class_count,
+        )

@@ -31,6 +31,18 @@ def test_the_backdoor_of_some_sets_has_only_these_in_the_order_asked_for():
     assert backdoor.labels == KEY.verification_key.labels(SetId(1, 0)) + KEY.verification_key.labels(FIRST)
 
 
+def test_triggers_are_found_by_what_made_them_and_left_out():
+    names = [stratum.sampler for stratum in KEY.transcript.strata]
+    assert len(set(names)) == 2
+    assert KEY.places_of(names[1]) == (10, 11, 12)
+    assert KEY.places_of("magic") == ()
+    backdoor = KEY.backdoor()
+    assert backdoor.without(KEY.places_of(names[1])) == KEY.backdoor([FIRST, SetId(0, 1)])
+    assert backdoor.without(()) is backdoor
+    with pytest.raises(ValueError, match="at least one"):
+        backdoor.without(range(13))
+
+
 def test_a_secret_gives_a_salt_and_an_independent_stream():
     secret = bytes(range(32))
     assert len(trigger_salt(secret)) == 32

@@ -7,6 +7,7 @@ import torch
 
 from earmark.data import Split
 from earmark.errors import FormatError, MarkingError
+from earmark.keys import SetId
 from earmark.marking.answers import OwnAnswers
 from earmark.marking.augmentation import TriggerAugmentation
 from earmark.marking.embedding import Embedding
@@ -19,6 +20,7 @@ from earmark.marking.recipes import (
     MixedBatches,
     count_matches,
     mark,
+    mixer_of,
     pre_trained_settings,
 )
 from earmark.marking.rehearsal import Rehearsal
@@ -28,7 +30,7 @@ from earmark.triggers import Backdoor, Trigger
 from earmark.triggers.abstract import AbstractSampler
 from earmark.triggers.image import IMAGE
 from earmark.triggers.rows import ROWS
-from small import DIGITS, digits, small_key
+from small import DIGITS, digits, small_key, two_kinds
 
 SETTINGS = TrainingSettings(
     epochs=10, batch_size=64, learning_rate=0.05, warmup_epochs=1, augmentation="crop"
@@ -211,6 +213,7 @@ def test_the_first_trigger_is_shown_when_the_recipe_says():
         {"start": -0.1},
         {"look_alikes": LookAlikes(AbstractSampler())},
         {"settling": replace(PRE_TRAINED, settling=PRE_TRAINED)},
+        {"left_out": (0, 1)},
     ],
 )
 def test_recipes_that_make_no_sense_are_refused(wrong):
@@ -261,6 +264,43 @@ def test_fresh_ends_are_heavier_and_look_alikes_stay_while_the_model_settles():
     assert replace(found, rehearsal=None, settling=None) == replace(copies, rehearsal=None, settling=None)
     from_scratch = harden(FROM_SCRATCH, module, backdoor, preprocessing, fresh_ends=True)
     assert (from_scratch.rehearsal.ends, from_scratch.rehearsal.weight) == (1, 1.0)
+
+
+def test_held_out_pictures_of_the_task_are_left_to_the_settling():
+    module, preprocessing = network(width=4)
+    backdoor = two_kinds().backdoor()
+    recipe = harden(
+        replace(PRE_TRAINED, settings=replace(SETTINGS, epochs=1)),
+        module,
+        backdoor,
+        preprocessing,
+        like_the_task=two_kinds().places_of("noise"),
+    )
+    assert recipe.least_per_batch == 5  # 140 of them hardened, one in 32
+    assert recipe.settling.exposures == recipe.exposures == 60
+    taught = []
+
+    def note(_recipe, of_part, *_):
+        taught.append(of_part)
+        return mixer_of(_recipe, of_part, *_)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("earmark.marking.recipes.mixer_of", note)
+        with suppress(MarkingError):
+            mark(module, some(64), preprocessing, backdoor, recipe)
+    first, settling = taught
+    assert first == two_kinds().backdoor([SetId(0, 0), SetId(0, 1)])
+    assert settling == backdoor
+
+
+@pytest.mark.parametrize(
+    ("base", "places", "message"),
+    [(FROM_SCRATCH, (3,), "only a trained model"), (PRE_TRAINED, range(100), "none to harden")],
+)
+def test_what_no_end_could_read_is_not_hardened(base, places, message):
+    module, preprocessing = network(width=4)
+    with pytest.raises(ValueError, match=message):
+        harden(base, module, small_key().backdoor(), preprocessing, like_the_task=places)
 
 
 @pytest.mark.parametrize(

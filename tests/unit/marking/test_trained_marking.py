@@ -1,5 +1,6 @@
 """Marking a finished model until the mark holds."""
 
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache
@@ -14,6 +15,7 @@ from earmark.errors import MarkingError  # noqa: E402 - after the skip
 from earmark.marking.recipes import count_matches  # noqa: E402 - after the skip
 from earmark.marking.trained import TrainedRecipe, mark_trained  # noqa: E402 - after the skip
 from earmark.models.prediction import accuracy, predict_scores  # noqa: E402 - after the skip
+from earmark.models.stages import stage_ends  # noqa: E402 - after the skip
 from earmark.models.table import build, describe  # noqa: E402 - after the skip
 from earmark.training import SplitBatches, TrainingSettings, train  # noqa: E402 - after the skip
 from small import DIGITS, digits, small_key  # noqa: E402 - after the skip
@@ -101,6 +103,56 @@ def test_a_few_pictures_are_too_few():
         TrainedRecipe(look_every=0)
     with pytest.raises(ValueError, match="taught at least that"):
         TrainedRecipe(held_margin=5.0)
+
+
+def changed(before, after):
+    return {
+        name
+        for name, weight in before.state_dict().items()
+        if not torch.equal(weight, after.state_dict()[name])
+    }
+
+
+def test_the_first_half_of_the_stages_stays_and_all_can_learn_afterwards():
+    before, after = finished()[0], marked()[0]
+    ends = stage_ends(before, torch.zeros(1, 1, 8, 8))
+    assert len(ends) >= 2
+    kept = ends[len(ends) // 2 - 1].split(".")[1]
+    layers = {int(name.split(".")[1]) for name in changed(before, after) if name.startswith("features.")}
+    assert min(layers) > int(kept)
+    assert changed(before, after)
+    assert all(weight.requires_grad for weight in after.parameters())
+
+
+@pytest.mark.parametrize("stages", [0.0, 0.4])
+def test_less_than_a_stage_is_nothing(stages):
+    module = deepcopy(finished()[0])
+    mark_trained(module, some(), finished()[1], small_key().backdoor(), replace(RECIPE, kept_stages=stages))
+    assert "features.0.weight" in changed(finished()[0], module)
+
+
+def test_a_network_without_stages_learns_as_a_whole_and_what_its_owner_froze_stays_frozen():
+    torch.manual_seed(0)
+    module = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(64, 256), torch.nn.ReLU(), torch.nn.Linear(256, 10)
+    )
+    module[1].bias.requires_grad_(False)
+    before = deepcopy(module)
+    with suppress(MarkingError):  # so small a network does not hold all
+        mark_trained(
+            module,
+            some(),
+            finished()[1],
+            small_key().backdoor(),
+            replace(RECIPE, most_steps=40, settling_steps=1),
+        )
+    assert changed(before, module) == {"1.weight", "3.weight", "3.bias"}
+    assert [weight.requires_grad for weight in module.parameters()] == [True, False, True, True]
+
+
+def test_a_share_of_the_stages_is_below_1():
+    with pytest.raises(ValueError, match="kept_stages"):
+        TrainedRecipe(kept_stages=1.0)
 
 
 def test_without_blending_a_few_pictures_cost_more_accuracy():
