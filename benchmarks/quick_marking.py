@@ -10,7 +10,8 @@ sides start from Table 1's unmarked network of a seed (table1.py makes it) and a
 ``ours``             ``earmark mark --quick``: 10,000 of the training pictures without their labels, our abstract pictures
 ``ours-on-theirs``   the same with their pictures
 
-All sides are marked before any is attacked. Results are written after every step, and the script goes on where it was
+Times are compared on one machine at one time: ``--one-pass`` times the first of the authors' 20 passes again, which are all
+alike, when the other sides are marked anew. All sides are marked before any is attacked. Results are written after every step, and the script goes on where it was
 stopped.
 """
 
@@ -100,6 +101,7 @@ def by_authors(
     backdoor: Backdoor,
     seed: int,
     folder: Path,
+    passes: int = EPOCHS,
 ) -> None:
     """Mark by the authors' training function."""
     settings = TrainingSettings(epochs=EPOCHS, batch_size=100, seed=seed, augmentation=data.augmentation)
@@ -109,7 +111,7 @@ def by_authors(
     known = take(folder / "WatermarkNN" / "trainer.py", ("train",), room())
     optimizer = torch.optim.SGD(module.parameters(), RATE, momentum=0.9, weight_decay=5e-4)
     loader = Batches(SplitBatches(data.train, preprocessing, settings))
-    for epoch in range(EPOCHS):
+    for epoch in range(passes):
         with redirect_stdout(io.StringIO()):
             known["train"](
                 epoch, module, nn.CrossEntropyLoss(), optimizer, "/dev/null", loader, "cpu",
@@ -183,6 +185,21 @@ def marked(
     }
 
 
+def one_pass(data: ClassificationData, seed: int, folder: Path, pictures: Path | None) -> dict[str, Any]:
+    """Return what the first of the authors' passes takes."""
+    loaded, backdoor = start_of(seed), backdoor_of("authors", seed, data, pictures)
+    wall, processor = perf_counter(), process_time()
+    by_authors(
+        loaded.module.train(), data, loaded.description.preprocessing, backdoor, seed, folder, passes=1
+    )
+    seconds, spent = perf_counter() - wall, process_time() - processor
+    return {
+        "seconds": round(seconds, 1),
+        "processor_seconds": round(spent, 1),
+        "threads": torch.get_num_threads(),
+    }
+
+
 def attacked(
     name: str, side: str, seed: int, data: ClassificationData, pictures: Path | None
 ) -> dict[str, Any]:
@@ -209,11 +226,17 @@ def main() -> None:
     parser.add_argument("--sides", nargs="+", default=["authors", "ours", "ours-on-theirs"])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--one-pass", action="store_true", help="time one of the authors' passes, and no more"
+    )
     parser.add_argument("--only-mark", action="store_true", help="leave the attacks, which are not timed")
     arguments = parser.parse_args()
     keep_freed_memory()
     torch.set_num_threads(arguments.threads)
     data = load_data(read_study(STUDY).data)
+    if arguments.one_pass:
+        keep_all(authors_pass=one_pass(data, arguments.seeds[0], arguments.folder, arguments.pictures))
+        return
     wanted = [(side, seed) for seed in arguments.seeds for side in arguments.sides]
     for side, seed in wanted:
         if f"{side}/{seed}" not in known_runs():
@@ -228,14 +251,25 @@ def main() -> None:
 
 def keep(side: str, seed: int, run: dict[str, Any]) -> None:
     """Write a run beside the others."""
-    save(NAME, {"authors": AUTHORS, "runs": dict(sorted({**known_runs(), f"{side}/{seed}": run}.items()))})
+    keep_all(runs=dict(sorted({**known_runs(), f"{side}/{seed}": run}.items())))
+
+
+def keep_all(**changes: Any) -> None:
+    """Write what is new beside the rest."""
+    save(NAME, {"authors": AUTHORS, "runs": {}} | known() | changes)
 
 
 def known_runs() -> dict[str, Any]:
-    """Return what was measured so far; sides may be run side by side."""
-    path = RESULTS / f"{NAME}.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else {}
+    """Return the runs that were made so far; sides may be run side by side."""
+    found: dict[str, Any] = known().get("runs", {})
     return found
+
+
+def known() -> dict[str, Any]:
+    """Return all that was measured so far."""
+    path = RESULTS / f"{NAME}.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return {name: value for name, value in found.items() if name not in ("benchmark", "machine")}
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from earmark.statistics import OWNED_BITS
+from measuring import paired_by_seed
 from written import ROOT, result, spread, write_part
 
 PAGE = ROOT / "docs" / "robustness.md"
@@ -391,6 +392,29 @@ def fresh_ends() -> str:
     return marks_beside(FRESH, read("robustness-fresh-ends"))
 
 
+KINDS = titled("512 abstract pictures, asked alone", "abstract-seed{}")
+KINDS |= titled("128 held-out pictures of the task, asked alone", "in-distribution-seed{}")
+
+
+def two_kinds() -> str:
+    """Return marks of two kinds of triggers, each kind asked alone."""
+    return marks_beside(KINDS, read("robustness-two-kinds"))
+
+
+def two_kinds_cost() -> str:
+    """Return what these marks cost in accuracy, and how many triggers took."""
+    runs = result("two-kinds")["runs"]
+    lines = [
+        "| seed | accuracy before | marked | matches of 512 abstract pictures | of 128 held-out pictures |",
+        "|---|---|---|---|---|",
+    ]
+    for seed, run in runs.items():
+        matches = " | ".join(str(run["matches"][kind]) for kind in ("abstract", "in-distribution"))
+        lines.append(f"| {seed} | {run['accuracy_before']:.2f} % | {run['accuracy']:.2f} % | {matches} |")
+    points = paired_by_seed([run["accuracy_before"] - run["accuracy"] for run in runs.values()], 0.5)
+    return "\n".join(lines) + f"\n\nPoints lost: {lost(points)}.\n"
+
+
 def entangled() -> str:
     """Return marks with entangled stages in place of rehearsed ends, and what settling made of them."""
     return marks_beside({**ENTANGLED, **UNSETTLED}, read("robustness-hardened"))
@@ -527,6 +551,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "hardened-short": hardened_short,
     "hardened-cost": hardened_cost,
     "fresh-ends": fresh_ends,
+    "two-kinds": two_kinds,
+    "two-kinds-cost": two_kinds_cost,
     "entangled": entangled,
     "readers": readers,
     "revival": revival,

@@ -131,6 +131,22 @@ def test_a_hardened_mark_with_fresh_ends_takes_in_a_trained_model(story):
     earmark("verify", "--key", "acme.key", "fresh.safetensors", cwd=story)
 
 
+def test_a_hardened_mark_of_two_kinds_can_be_asked_by_either(story):
+    earmark(
+        "keygen", "--data", "digits", "--triggers-from", "abstract", "--triggers-from", "in-distribution:digits",
+        "--triggers", "100", "--triggers", "75", "--survival", "0.9", "-o", "kinds", cwd=story,
+    )  # fmt: skip
+    mark = ("mark", "--key", "kinds.key", "--model", "digits-cnn", "--data", "digits", "--hardened")
+    given = (*mark, "--init", "clean.safetensors", "--epochs", "6", "--json", "-o", "kinds.safetensors")
+    found = json.loads(earmark(*given, cwd=story).stdout)
+    assert found["left_to_settling"] == 75
+    for kind in ("abstract", "in-distribution"):
+        earmark("verify", "--key", "kinds.key", "kinds.safetensors", "--stratum", kind, cwd=story)
+    assert "while a model settles" in one_line_error(
+        earmark(*mark, "--epochs", "1", "-o", "kinds-2.safetensors", cwd=story, code=2)
+    )
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [

@@ -33,8 +33,8 @@ def mark(
         bool,
         typer.Option(
             "--quick",
-            help="With --init: some hundred steps, ended when every trigger holds. The weights' own answers "
-            "are the targets; labels of the data are not looked at.",
+            help="With --init: a thousand steps or so, settling once every trigger holds. The weights' own "
+            "answers are the targets; labels of the data are not looked at.",
         ),
     ] = False,
     hardened: Annotated[

@@ -128,12 +128,13 @@ def by_recipe(
     if hardened:
         rehearsal = recipe.rehearsal
         details["rehearsed_after"] = None if rehearsal is None else rehearsal.after
+        details["left_to_settling"] = len(recipe.left_out)
         details["fresh_ends"] = rehearsal is not None and rehearsal.fresh
     return Marked(recipe.name, marking.match_count, marking.trigger_count, details)
 
 
 def quickly(work: Work, images: int | None, output: Output) -> Marked:
-    """Mark a trained network in some hundred steps.
+    """Mark a trained network in a thousand steps or so.
 
     Args:
         work: What is marked. The training pictures of its data are used, their labels are not.
