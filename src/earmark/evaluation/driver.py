@@ -11,14 +11,14 @@ from earmark.errors import EarmarkError, FormatError
 from earmark.evaluation.cells import Cell, Facts, ModelFacts, plan
 from earmark.evaluation.code import study_code
 from earmark.evaluation.engine import Done, Engine, Event, Failed
+from earmark.evaluation.judging import question_count
 from earmark.evaluation.run_cell import Setup, read_key
 from earmark.evaluation.store import FAILED, Record, Store
 from earmark.evaluation.study import Step, Study, StudyModel
 from earmark.evaluation.thief import read_study_data
 from earmark.files import shown
-from earmark.keys import MarkingKey, SetId
+from earmark.keys import MarkingKey
 from earmark.models.weights import file_digest, read_description
-from earmark.verification.measurement import of_stratum
 
 STORE_NAME = "cells.sqlite"
 
@@ -83,7 +83,7 @@ def prepare(
                 file_digest(model.weights),
                 None if model.unmarked is None else file_digest(model.unmarked),
                 key.transcript.root.hex(),
-                sum(len(key.triggers[set_id]) for set_id in _asked(model, key)),
+                _question_count(model, key),
             ),
             key.transcript.task.class_names,
         )
@@ -97,9 +97,9 @@ def prepare(
     return Prepared(study, facts, plan(study, facts, code), passphrases, code)
 
 
-def _asked(model: StudyModel, key: MarkingKey) -> tuple[SetId, ...]:
+def _question_count(model: StudyModel, key: MarkingKey) -> int:
     try:
-        return of_stratum(key, model.stratum)
+        return question_count(key, model.stratum)
     except ValueError as error:
         raise ValueError(f"{model.name}: {error}") from error
 

@@ -87,6 +87,15 @@ def questions_of(key: MarkingKey, stratum: str | None = None) -> list[Any]:
     ]
 
 
+def question_count(key: MarkingKey, stratum: str | None = None) -> int:
+    """Return how many triggers a key has, or a stratum of it.
+
+    Raises:
+        ValueError: The key has no stratum of that name.
+    """
+    return sum(len(key.triggers[set_id]) for set_id in of_stratum(key, stratum))
+
+
 def count_matches(key: MarkingKey, suspect: Suspect, stratum: str | None = None) -> dict[str, Any]:
     """Return what the exact rule with a fixed sample says of a suspect.
 

@@ -20,7 +20,7 @@ from earmark.evaluation.attacked_models import AttackedModel, AttackedModels
 from earmark.evaluation.cells import Cell, digest_of
 from earmark.evaluation.code import study_code
 from earmark.evaluation.costs import Clock, forget_peak_memory, peak_memory_bytes
-from earmark.evaluation.judging import RESTORED, count_matches, judge, judge_restored, questions_of
+from earmark.evaluation.judging import RESTORED, count_matches, judge, judge_restored, question_count
 from earmark.evaluation.study import Step, Study, StudyModel, describe_step
 from earmark.evaluation.thief import StudyData, read_study_data, thief_for
 from earmark.files import read_bounded, write_replacing
@@ -132,12 +132,13 @@ class Worker:
         made = self._attacked(case, on_progress)
         released = self._load(made[-1].path if made else case.model.weights)
         deployed, questioning = list[Clock](), Clock()
+        total = question_count(case.key, case.model.stratum)
         with questioning.running():
             verdicts = judge(
                 case.key,
                 lambda: self._deploy(case, released, deployed),
                 self._study.epsilon,
-                lambda done: on_progress(done, len(questions_of(case.key, case.model.stratum))),
+                lambda done: on_progress(done, total),
                 case.model.stratum,
             )
         questioning.wall_seconds -= sum(clock.wall_seconds for clock in deployed)

@@ -66,13 +66,13 @@ def harden(
     if first.kind != "image":
         raise ValueError(f"only marks of pictures are hardened, not of {first.kind}")
     inputs = torch.from_numpy(preprocessing(first.value[None]))
-    if len(set(like_the_task)) == len(backdoor):
+    hardened_count = len(backdoor) - len(set(like_the_task))
+    if hardened_count == 0:
         raise ValueError("all triggers are held-out pictures of the task: there is none to harden")
     if like_the_task and not recipe.needs_trained_model:
         raise ValueError(
             "held-out pictures of the task are taught while a model settles, and only a trained model does"
         )
-    hardened_count = len(backdoor.without(like_the_task))
     shown = replace(
         recipe,
         embedding=Embedding(weight=None, clean_norm=False),

@@ -3,7 +3,7 @@
 What the model answers is what it is to go on answering: its own probabilities for clean pictures are the
 targets, so that pictures of the task without labels will do. Triggers are taught beside them until each holds
 with a margin; then the rate falls to zero, so that accuracy comes back. The first half of a network's stages
-stays as it is: what it sees is enough to tell triggers by, and what does not change costs nothing.
+stays as it is: what it sees is enough to teach triggers by.
 """
 
 from collections.abc import Callable, Iterator

@@ -189,7 +189,7 @@ class Backdoor:
         """
         if not places:
             return self
-        left = [place for place in range(len(self)) if place not in set(places)]
+        left = sorted(set(range(len(self))) - set(places))
         return Backdoor(
             tuple(self.triggers[place] for place in left),
             tuple(self.labels[place] for place in left),
