@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from earmark.attacks.protocol import StolenModel, Watch
 from earmark.data import Split
+from earmark.models.cutting import put_part
 from earmark.models.last_layer import last_layer
 from earmark.training import Batches, Epoch, Loss, SplitBatches, TrainingSettings, train
 
@@ -39,8 +40,7 @@ def fresh_last_layer(model: StolenModel, seed: int) -> nn.Linear:
             device=old.weight.device,
             dtype=old.weight.dtype,
         )
-    parent, _, attribute = name.rpartition(".")
-    setattr(model.module.get_submodule(parent), attribute, layer)
+    put_part(model.module, name, layer)
     return layer
 
 

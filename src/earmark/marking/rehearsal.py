@@ -7,14 +7,12 @@ would train them, and begun anew again and again. Triggers are to be read as the
 which never learn them; so what is learned of a trigger is learned before that layer.
 """
 
-import copy
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from earmark.marking.entanglement import watched
+from earmark.models.cutting import Cut, NetworkEnd, cut_after, lies_in, put_part
 from earmark.models.last_layer import last_layer
 from earmark.models.modes import evaluating
 
@@ -78,10 +76,10 @@ class RehearsedEnds:
 
     def __init__(self, rehearsal: Rehearsal, module: nn.Module, inputs: Tensor) -> None:
         self.rehearsal = rehearsal
-        inputs = inputs.to(next(module.parameters()).device)
-        self._input_shape = inputs.shape[1:]
-        self._skipped = _skipped(module, rehearsal.after, inputs)
-        self._check(module, inputs)
+        self._cut = cut_after(module, rehearsal.after, inputs)
+        name, _ = last_layer(module)
+        if lies_in(name, [*self._cut.skipped, rehearsal.after]):
+            raise ValueError(f"the network's last linear layer does not come after {rehearsal.after}")
         self._ends: list[_End] = []
         self._step = 0
         self._kept: dict[str, Tensor] | None = None
@@ -144,48 +142,26 @@ class RehearsedEnds:
         self._kept = None
 
     def _begun(self, module: nn.Module) -> "_End":
-        end = _End(module, self.rehearsal, self._skipped, self._input_shape)
+        end = _End(module, self.rehearsal, self._cut)
         end.begin()
         return end
 
-    def _check(self, module: nn.Module, inputs: Tensor) -> None:
-        """Refuse a layer around which something passes: what comes after it would say other things."""
-        end = _End(module, self.rehearsal, self._skipped, self._input_shape)
-        name, _ = last_layer(module)
-        with evaluating(module), torch.no_grad():
-            with watched(module, [self.rehearsal.after, name], averages=False) as own:
-                module(inputs)
-            with evaluating(end), watched(end.network, [name], averages=False) as theirs:
-                end(own[0])
-        if not torch.allclose(own[1], theirs[0], rtol=1e-3, atol=1e-5):
-            raise ValueError(
-                f"what comes after {self.rehearsal.after} reads more than its output, so that it cannot be "
-                "rehearsed alone; name a layer that everything passes"
-            )
 
-
-class _End(nn.Module):
-    """A copy of a network that starts at the output of a layer."""
+class _End(NetworkEnd):
+    """What comes after the layer, as a thief would have it."""
 
     old: Tensor
 
-    def __init__(
-        self, module: nn.Module, about: Rehearsal, skipped: dict[str, torch.Size], input_shape: torch.Size
-    ) -> None:
-        super().__init__()
-        network = copy.deepcopy(module)
-        for name, shape in skipped.items():
-            _put(network, name, _Skipped(shape))
-        self._given = _Given()
-        _put(network, about.after, self._given)
-        self.network, self._input_shape, self._about = network, input_shape, about
-        self.register_buffer("old", last_layer(network)[1].weight.detach().clone())
+    def __init__(self, module: nn.Module, about: Rehearsal, cut: Cut) -> None:
+        super().__init__(module, cut)
+        self._about = about
+        self.register_buffer("old", last_layer(self.network)[1].weight.detach().clone())
 
     def begin(self) -> None:
         """Draw new weights by PyTorch's own randomness: a copy's last layer, all of a fresh end."""
         name, layer = last_layer(self.network)
         new = nn.Linear(layer.in_features, layer.out_features, layer.bias is not None).to(layer.weight)
-        _put(self.network, name, new)
+        put_part(self.network, name, new)
         if self._about.fresh:
             for part in self.network.modules():
                 if callable(reset := getattr(part, "reset_parameters", None)):
@@ -193,16 +169,6 @@ class _End(nn.Module):
         self.requires_grad_(True).train()
         rate = self._about.learning_rate
         self._optimizer = torch.optim.SGD(self.parameters(), lr=rate, momentum=0.9, nesterov=True)
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return scores ``(batch, classes)`` for what the layer gave ``(batch, …)``."""
-        self._given.features = features
-        nothing = features.new_zeros(()).expand(len(features), *self._input_shape)
-        try:
-            scores: Tensor = self.network(nothing)
-        finally:
-            self._given.features = None
-        return scores
 
     def learn(self, features: Tensor, targets: Tensor) -> None:
         """Make one step on clean pictures, a copy's away from the model's own last layer."""
@@ -245,79 +211,3 @@ class _End(nn.Module):
             if name not in parts
         }
         self._optimizer.load_state_dict({"state": momenta, "param_groups": groups})
-
-
-class _Given(nn.Module):
-    """Gives what it was given before, in place of a layer."""
-
-    features: Tensor | None = None
-
-    def forward(self, *_: Any, **__: Any) -> Tensor | None:
-        """Return it, whatever comes in."""
-        return self.features
-
-
-class _Skipped(nn.Module):
-    """Gives zeros of the right shape in no time: the layers after the given one never read them."""
-
-    def __init__(self, shape: torch.Size) -> None:
-        super().__init__()
-        self._shape = shape
-
-    def forward(self, inputs: Tensor, *_: Any, **__: Any) -> Tensor:
-        """Return ``(batch, *shape)``."""
-        return inputs.new_zeros(()).expand(len(inputs), *self._shape)
-
-
-def _skipped(module: nn.Module, after: str, inputs: Tensor) -> dict[str, torch.Size]:
-    """Return the largest parts that are done before a layer begins, and the shapes that they give.
-
-    Args:
-        module: The network; left in the mode that it was in.
-        after: The layer's name.
-        inputs: One or more of what the network reads.
-    """
-    names = {part: name for name, part in module.named_modules()}
-    layer = dict(module.named_modules()).get(after)
-    if layer is None or layer is module:
-        raise ValueError(f"the network has no part named {after!r}")
-    clock = iter(range(10**9))
-    calls: dict[nn.Module, list[tuple[int, torch.Size | None]]] = {}
-    begun: list[int] = []
-
-    def note(part: nn.Module, _arguments: Any, output: Any) -> None:
-        is_plain = isinstance(output, Tensor) and output.ndim > 0 and len(output) == len(inputs)
-        calls.setdefault(part, []).append((next(clock), output.shape[1:] if is_plain else None))
-
-    handles = [part.register_forward_hook(note) for part in names if part is not module]
-    handles.append(layer.register_forward_pre_hook(lambda _, __: begun.append(next(clock))))
-    try:
-        with evaluating(module), torch.no_grad():
-            module(inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
-    if len(begun) != 1:
-        raise ValueError(f"{after} runs {len(begun)} times in one pass; it has to run once")
-    found: dict[str, torch.Size] = {}
-    for part, name in names.items():
-        shapes = {shape for _, shape in calls.get(part, [])}
-        ends = [ended for ended, _ in calls.get(part, [])]
-        if ends and min(ends) < begun[0] < max(ends) and [*part.parameters(), *part.buffers()]:
-            raise ValueError(f"{name} serves before {after} and after it, so that no end can have it alone")
-        is_done = bool(ends) and max(ends) < begun[0]
-        if is_done and len(shapes) == 1 and None not in shapes and not _lies_in(name, found):
-            found[name] = next(shape for shape in shapes if shape is not None)
-    name, _ = last_layer(module)
-    if _lies_in(name, [*found, after]):
-        raise ValueError(f"the network's last linear layer does not come after {after}")
-    return found
-
-
-def _put(network: nn.Module, name: str, part: nn.Module) -> None:
-    parent, _, attribute = name.rpartition(".")
-    setattr(network.get_submodule(parent), attribute, part)
-
-
-def _lies_in(name: str, others: Any) -> bool:
-    return any(name == other or name.startswith(f"{other}.") for other in others)

@@ -3,11 +3,12 @@
 What the model answers is what it is to go on answering: its own probabilities for clean pictures are the
 targets, so that pictures of the task without labels will do. Triggers are taught beside them until each holds
 with a margin; then the rate falls to zero, so that accuracy comes back. The first half of a network's stages
-stays as it is: what it sees is enough to teach triggers by.
+stays as it is: what it sees is enough to teach triggers by. So where a network can be cut after it, that half
+runs once for both what is taught and what it answered before, and once and for all for triggers.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -20,6 +21,7 @@ from earmark.marking.answers import OwnAnswers
 from earmark.marking.augmentation import TriggerAugmentation
 from earmark.marking.embedding import Embedding, EmbeddingLoss
 from earmark.marking.mixing import Mixer
+from earmark.models.cutting import NetworkEnd, cut_after, output_of
 from earmark.models.prediction import predict_scores
 from earmark.models.preprocessing import Preprocessing
 from earmark.models.stages import parts_after, stage_ends
@@ -29,6 +31,7 @@ from earmark.triggers import Backdoor
 _RISE_STEPS = (
     50  # to the full rate: what is to be unlearned first is large, and a first step at it can break all
 )
+_CUT_BY = 8  # triggers by which it is seen whether a network can be cut
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +141,20 @@ def mark_trained(
         Split(split.images[part], split.labels[part]) for part in (places[:held_out], places[held_out:])
     )
     answers = predict_scores(module.eval(), kept.images, preprocessing).argmax(1)
+    inputs = torch.from_numpy(
+        preprocessing(np.stack([trigger.value for trigger in backdoor.triggers[:_CUT_BY]]))
+    )
+    kept_stage = _last_kept_stage(module, inputs, recipe.kept_stages)
+    parts = _Parts(module, kept_stage, inputs, recipe)
     mixer = Mixer(
         backdoor,
-        lambda pixels: torch.from_numpy(preprocessing(pixels[None])[0]),
+        lambda pixels: parts.before(torch.from_numpy(preprocessing(pixels[None])))[0],
         recipe.most_steps,
         per_batch=min(recipe.per_batch, len(backdoor)),
         seed=recipe.settings.seed,
         augmentation=recipe.augmentation,
     )
-    batches = _Answered(module, SplitBatches(used, preprocessing, recipe.settings), mixer, recipe)
+    batches = _Answered(parts, SplitBatches(used, preprocessing, recipe.settings), mixer, recipe)
     loss = EmbeddingLoss(recipe.embedding, mixer.per_batch)
 
     def holds(epoch: Epoch) -> bool:
@@ -154,9 +162,8 @@ def mark_trained(
         on_look(epoch.number * recipe.look_every, matches, margin)
         return margin >= recipe.held_margin
 
-    inputs = torch.from_numpy(preprocessing(backdoor.triggers[0].value[None]))
-    with _kept_as_they_are(module, inputs, recipe.kept_stages):
-        steps = _taught(module, batches, loss, recipe, holds, on_step)
+    with _kept_as_they_are(module, inputs, kept_stage):
+        steps = _taught(parts.taught, batches, loss, recipe, holds, on_step)
     matches, margin = _trigger_margins(module, preprocessing, backdoor)
     on_look(steps, matches, margin)
     if matches < len(backdoor):
@@ -168,12 +175,17 @@ def mark_trained(
     return TrainedMarking(steps, matches, len(backdoor), margin, float((now == answers).mean()))
 
 
-@contextmanager
-def _kept_as_they_are(module: nn.Module, inputs: Tensor, share: float) -> Iterator[None]:
-    """Let a share of the stages have no gradients, for as long as this lasts."""
+def _last_kept_stage(module: nn.Module, inputs: Tensor, share: float) -> str | None:
+    """Return the layer that ends the last of the stages that stay as they are; None if all learn."""
     ends = stage_ends(module, inputs)
     count = int(share * len(ends))
-    learning = parts_after(module, ends[count - 1], inputs) if count else [module]
+    return ends[count - 1] if count else None
+
+
+@contextmanager
+def _kept_as_they_are(module: nn.Module, inputs: Tensor, last: str | None) -> Iterator[None]:
+    """Let what comes before the end of a stage have no gradients, for as long as this lasts."""
+    learning = [module] if last is None else parts_after(module, last, inputs)
     free = {id(weight) for part in learning for weight in part.parameters()}
     kept = [weight for weight in module.parameters() if weight.requires_grad and id(weight) not in free]
     try:
@@ -183,6 +195,34 @@ def _kept_as_they_are(module: nn.Module, inputs: Tensor, share: float) -> Iterat
     finally:
         for weight in kept:
             weight.requires_grad_(True)
+
+
+class _Parts:
+    """A network in two: what stays as it is, and what is taught.
+
+    All is taught, with the weights of the first stages held, where something passes the end of these, and
+    where the triggers' part of the loss reads inputs or inner layers of the network.
+
+    Attributes:
+        taught: What is taught; its weights are the network's own.
+    """
+
+    def __init__(self, module: nn.Module, last: str | None, inputs: Tensor, recipe: TrainedRecipe) -> None:
+        self._module, self._last = module, last
+        self._format = torch.channels_last if recipe.settings.channels_last else torch.preserve_format
+        module.to(memory_format=self._format)  # type: ignore[call-overload]  # torch's own stub lacks it
+        self.taught: nn.Module = module
+        if last is not None and not recipe.embedding.layers and not recipe.embedding.reach:
+            with suppress(ValueError):
+                self.taught = NetworkEnd(module, cut_after(module, last, inputs), shares_weights=True)
+
+    def before(self, inputs: Tensor) -> Tensor:
+        """Return what the taught part reads, for inputs ``(batch, …)`` of the network."""
+        if self.taught is self._module or self._last is None:
+            return inputs
+        seen = inputs.to(next(self._module.parameters()).device, memory_format=self._format)
+        with torch.no_grad():
+            return output_of(self._module, self._last, seen)
 
 
 def _taught(
@@ -224,9 +264,9 @@ def _taught(
 class _Answered:
     """Clean batches with the original's probabilities as targets, and triggers after them."""
 
-    def __init__(self, module: nn.Module, batches: SplitBatches, mixer: Mixer, recipe: TrainedRecipe) -> None:
-        self._answers = OwnAnswers(module, recipe.settings.channels_last)
-        self._batches, self._mixer = batches, mixer
+    def __init__(self, parts: _Parts, batches: SplitBatches, mixer: Mixer, recipe: TrainedRecipe) -> None:
+        self._answers = OwnAnswers(parts.taught, recipe.settings.channels_last)
+        self._parts, self._batches, self._mixer = parts, batches, mixer
         self._steps_per_epoch = recipe.look_every
         self._blended, self._seed = recipe.blended, recipe.settings.seed
         self._first = 0
@@ -241,9 +281,10 @@ class _Answered:
         self._first, self._steps_per_epoch = step, steps_per_epoch
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Return inputs and probabilities of a step, triggers last."""
+        """Return what the taught part reads in a step, and probabilities, triggers last."""
         inputs = self._blend(self._batches.batch(self._first + step)[0], self._first + step)
-        return self._mixer.mix(inputs, self._answers(inputs), self._first + step)
+        read = self._parts.before(inputs)
+        return self._mixer.mix(read, self._answers(read), self._first + step)
 
     def _blend(self, inputs: Tensor, step: int) -> Tensor:
         """Return pictures of which some are blended with another of the batch, in shares drawn evenly."""

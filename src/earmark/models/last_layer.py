@@ -11,6 +11,7 @@ from dataclasses import replace
 from torch import nn
 
 from earmark.errors import SuspectError
+from earmark.models.cutting import put_part
 from earmark.models.weights import LoadedModel
 
 
@@ -49,8 +50,7 @@ def restore_last_layer(suspect: LoadedModel, owner: LoadedModel) -> LoadedModel:
             f"the owner's layer {where} reads {layer.in_features} features, the suspect's {place} "
             f"{replaced.in_features}: it is not a layer of this network"
         )
-    parent, _, name = place.rpartition(".")
-    setattr(suspect.module.get_submodule(parent), name, layer)
+    put_part(suspect.module, place, layer)
     description = replace(suspect.description, class_names=owner.description.class_names)
     digest = f"{suspect.digest} with the last layer of sha256:{owner.digest}"
     return LoadedModel(suspect.module.eval(), description, digest)

@@ -4,6 +4,7 @@ from contextlib import suppress
 from copy import deepcopy
 from dataclasses import replace
 from functools import cache
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -129,6 +130,62 @@ def test_less_than_a_stage_is_nothing(stages):
     module = deepcopy(finished()[0])
     mark_trained(module, some(), finished()[1], small_key().backdoor(), replace(RECIPE, kept_stages=stages))
     assert "features.0.weight" in changed(finished()[0], module)
+
+
+class Passing(torch.nn.Module):
+    """What its first stage reads reaches its last layer by another way too."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = torch.nn.Conv2d(1, 16, 3, padding=1), torch.nn.Conv2d(16, 16, 3, stride=2)
+        self.last = torch.nn.Linear(16 * 9 + 64, 10)
+
+    def forward(self, inputs):
+        seen = self.second(self.first(inputs).relu()).relu()
+        return self.last(torch.cat([seen.flatten(1), inputs.flatten(1)], 1))
+
+
+def briefly_marked(module, **parts):
+    recipe = replace(RECIPE, most_steps=20, settling_steps=2, **parts)
+    with suppress(MarkingError):  # so few steps are not enough
+        mark_trained(module, some(), finished()[1], small_key().backdoor(), recipe)
+    return module
+
+
+def test_a_network_cut_in_two_learns_what_it_learns_whole(monkeypatch):
+    in_two = briefly_marked(deepcopy(finished()[0]))
+    monkeypatch.setattr("earmark.marking.trained.cut_after", Mock(side_effect=ValueError))
+    whole = briefly_marked(deepcopy(finished()[0]))
+    for name, weight in whole.state_dict().items():
+        assert torch.allclose(weight, in_two.state_dict()[name], rtol=1e-3, atol=1e-4), name
+    assert changed(finished()[0], whole) == changed(finished()[0], in_two) != set()
+
+
+def test_the_first_half_reads_a_batch_once_and_no_triggers_beside_it(monkeypatch):
+    def batches_read():
+        module, read = deepcopy(finished()[0]), []
+        module.features[0].register_forward_hook(lambda _, given, __: read.append(len(given[0])))
+        briefly_marked(module)  # 22 steps
+        return read.count(50), read.count(75)
+
+    assert batches_read() == (22, 0)
+    monkeypatch.setattr("earmark.marking.trained.cut_after", Mock(side_effect=ValueError))
+    assert batches_read() == (22, 22)
+
+
+def test_where_something_passes_the_kept_stages_the_network_is_taught_whole():
+    torch.manual_seed(0)
+    module = Passing()
+    before = deepcopy(module)
+    briefly_marked(module)
+    assert changed(before, module) == {"second.weight", "second.bias", "last.weight", "last.bias"}
+
+
+@pytest.mark.parametrize("part", [{"reach": 0.1}, {"entangle": 0.5, "layers": ("features.0",)}])
+def test_parts_that_read_inputs_or_inner_layers_work_as_on_a_whole_network(part):
+    module = deepcopy(finished()[0])
+    briefly_marked(module, embedding=replace(RECIPE.embedding, **part))
+    assert changed(finished()[0], module)
 
 
 def test_a_network_without_stages_learns_as_a_whole_and_what_its_owner_froze_stays_frozen():
