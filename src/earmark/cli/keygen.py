@@ -245,7 +245,7 @@ def _advise(class_names: tuple[str, ...], output: Output) -> None:
         output.result(words, {**facts, "best": None})
         return
     chosen = best(advice)
-    lines = [f"For {len(class_names)} classes, by attacks on marks of CIFAR-10 put in from scratch:"]
+    lines = [f"For {len(class_names)} classes, by attacks on plain marks of CIFAR-10 put in from scratch:"]
     for one in advice:
         attacks = len(one.survived) + len(one.removed_by)
         lines.append(

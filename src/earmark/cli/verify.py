@@ -385,9 +385,10 @@ def _say(
     verdict: "Verdict", output: Output, explain: bool, report: Path | None, remarks: tuple[str, ...]
 ) -> None:
     from earmark.reports.explanation import explain as steps_of
+    from earmark.reports.statements import kinds
     from earmark.reports.summary import summary_json
 
-    lines = [str(verdict)]
+    lines = [str(verdict), *kinds(verdict)]
     if explain:
         lines += [str(step) for step in steps_of(verdict)]
     if report is not None:

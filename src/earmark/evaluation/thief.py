@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -168,15 +169,28 @@ def thief_for(
 
 
 def pirate_key(owner: MarkingKey, seed: int) -> MarkingKey:
-    """Return a key of the pirate's own, with as many triggers as the owner's; for experiments only."""
+    """Return a key of the pirate's own, with as many triggers as the owner's first kind; for experiments.
+
+    The owner's key of an experiment may be drawn alike: one that has a trigger of the owner's is drawn anew.
+    """
     stratum = owner.transcript.strata[0]
-    return pirate_key_for(
-        owner.transcript.task,
-        seed,
-        sampler=_sampler(owner),
-        triggers_per_set=stratum.triggers_per_set,
-        set_count=len(stratum.set_roots),
+    owners = _values(owner)
+    keys = (
+        pirate_key_for(
+            owner.transcript.task,
+            seed,
+            sampler=_sampler(owner),
+            triggers_per_set=stratum.triggers_per_set,
+            set_count=len(stratum.set_roots),
+            draw=draw,
+        )
+        for draw in count()
     )
+    return next(key for key in keys if owners.isdisjoint(_values(key)))
+
+
+def _values(key: MarkingKey) -> set[bytes]:
+    return {trigger.canonical_bytes for trigger in key.backdoor().triggers}
 
 
 def pirate_key_for(
@@ -186,6 +200,7 @@ def pirate_key_for(
     triggers_per_set: int,
     set_count: int = 1,
     sampler: Sampler | None = None,
+    draw: int = 0,
 ) -> MarkingKey:
     """Return a key of the pirate's own, of whose victim only the task is known; for experiments only.
 
@@ -195,6 +210,7 @@ def pirate_key_for(
         triggers_per_set: At least what a key needs.
         set_count: Number of sets.
         sampler: Makes the triggers; None for the default one.
+        draw: Each number is another key of the same seed.
 
     Raises:
         ValueError: Too few triggers.
@@ -205,7 +221,7 @@ def pirate_key_for(
         sampler or _sampler(None),
         triggers_per_set=triggers_per_set,
         set_count=set_count,
-        random_bytes=np.random.default_rng([seed, 2]).bytes,
+        random_bytes=np.random.default_rng([seed, 2, draw] if draw else [seed, 2]).bytes,
     )
 
 

@@ -1,5 +1,6 @@
 """What the page says in whole sentences: the verdict, what it means, and what it does not prove."""
 
+from collections import Counter
 from fractions import Fraction
 
 from earmark.reports.explanation import claim_bound, needed_words, penalty_bits, verdict_word
@@ -43,6 +44,26 @@ def headline(verdict: Verdict) -> str:
         f"“{suspect}” carries the mark of “{owner}”: its answers match on {counts}, {_needed(verdict)}."
         f"{attested}"
     )
+
+
+def kinds(verdict: Verdict) -> tuple[str, ...]:
+    """Return, where triggers of several kinds were asked, what came of each; nothing otherwise.
+
+    All are judged together, and a kind that was lost hides another that was not: so whoever is told that the
+    mark is not shown is told how to ask one alone.
+    """
+    measured = verdict.measurement
+    names = [stratum.name for stratum in measured.verification_key.transcript.strata]
+    asked = Counter(question.set_id.stratum for question in measured.questions)
+    if len(asked) < 2:
+        return ()
+    matched = Counter(question.set_id.stratum for question in measured.questions if question.matches)
+    counts = ", ".join(
+        f"{matched[place]:,} of {count:,} {visible(names[place])}" for place, count in asked.items()
+    )
+    if verdict.mark_shown:
+        return (f"by kind: {counts}",)
+    return (f"by kind: {counts}; --stratum NAME asks one kind alone",)
 
 
 def meaning(verdict: Verdict) -> str:

@@ -37,6 +37,7 @@ from earmark.evaluation.thief import (
     StudyData,
     fitted,
     pirate_key,
+    pirate_key_for,
     read_study_data,
     stolen_pictures,
     thief_for,
@@ -69,6 +70,15 @@ def test_a_thief_holds_what_is_needed_and_nothing_of_the_owners():
     assert rich.sampler.name == "abstract"
     assert pirate_key(stage_key(), 0).transcript.root == pirate_key(stage_key(), 0).transcript.root
     assert pirate_key(stage_key(), 0).transcript.root != pirate_key(stage_key(), 1).transcript.root
+
+
+def test_a_pirates_triggers_are_none_of_the_owners_even_if_both_were_drawn_alike():
+    about = stage_key().transcript
+    owner = pirate_key_for(about.task, 0, triggers_per_set=about.strata[0].triggers_per_set)
+    pirate = pirate_key(owner, 0)
+    assert len(pirate.backdoor()) == len(owner.backdoor())
+    owners = {trigger.canonical_bytes for trigger in owner.backdoor().triggers}
+    assert owners.isdisjoint(trigger.canonical_bytes for trigger in pirate.backdoor().triggers)
 
 
 def test_pictures_are_fitted_to_the_models_size():

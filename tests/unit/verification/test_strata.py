@@ -4,7 +4,8 @@ import pytest
 
 from earmark.errors import VerificationError
 from earmark.keys import SetId
-from earmark.verification import Method, measure, verify
+from earmark.reports.statements import kinds
+from earmark.verification import Method, evidence_needed, measure, verify
 from small import MemoryJournal, ScriptedSuspect, two_kinds
 
 OWN, OTHER = [SetId(0, 0), SetId(0, 1)], [SetId(1, 0)]
@@ -42,6 +43,19 @@ def test_a_stratum_is_asked_alone_and_shows_the_mark_that_is_left_in_it():
     }  # fmt: skip
 
 
+def test_a_verdict_says_what_came_of_each_kind_and_how_to_ask_one_alone():
+    key, journal = two_kinds(), MemoryJournal()
+    lost = verify(measure(key, knows(key, OTHER), journal))
+    matched = lost.measurement.match_count - 80
+    assert kinds(lost) == (
+        f"by kind: {matched} of 140 abstract, 80 of 80 noise; --stratum NAME asks one kind alone",
+    )
+    shown = verify(measure(key, knows(key, [*OWN, *OTHER]), MemoryJournal()))
+    assert kinds(shown) == ("by kind: 140 of 140 abstract, 80 of 80 noise",)
+    alone = verify(measure(key, knows(key, OTHER), journal, method=Method(stratum="noise")))
+    assert kinds(alone) == ()
+
+
 def test_the_sets_of_a_stratum_that_others_saw_are_left_out():
     key = two_kinds()
     measured = measure(key, knows(key, OWN), MemoryJournal({SetId(0, 0)}), method=Method(stratum="abstract"))
@@ -64,6 +78,16 @@ def test_a_service_is_asked_a_stratum_whose_turn_it_is():
     assert first.question_count == 140
     last = measure(key, Service([0]), MemoryJournal(set(OWN)), method=Method("sequential", stratum="noise"))
     assert last.question_count == 80
+
+
+@pytest.mark.parametrize(("left", "owned"), [(OWN, True), (OTHER, False)])
+def test_in_sequence_a_mark_is_shown_by_what_comes_first_and_hidden_by_it(left, owned):
+    key = two_kinds()
+    measured = measure(
+        key, knows(key, left), MemoryJournal(), method=Method("sequential"), stop_at=evidence_needed
+    )
+    assert verify(measured).owned is owned
+    assert (measured.question_count < 140) is owned
 
 
 def test_a_stratum_must_be_there_and_goes_with_no_sets():
