@@ -127,7 +127,8 @@ def mark_trained(
         What came of it.
 
     Raises:
-        MarkingError: Some trigger did not take within the steps allowed; the model must not be released.
+        MarkingError: Some trigger did not take within the steps allowed, and the model must not be released;
+            or nothing is left to teach.
 
     Source:
         Adi et al. 2018, Section 5 (pre-trained), with the original's own answers as targets (Hinton et al.
@@ -191,6 +192,11 @@ def _kept_as_they_are(module: nn.Module, inputs: Tensor, last: str | None) -> It
     try:
         for weight in kept:
             weight.requires_grad_(False)
+        if not any(weight.requires_grad for weight in module.parameters()):
+            raise MarkingError(
+                "nothing is left to teach: what comes after the stages that are kept was frozen; unfreeze "
+                "it, or keep fewer stages"
+            )
         yield
     finally:
         for weight in kept:

@@ -188,6 +188,18 @@ def test_parts_that_read_inputs_or_inner_layers_work_as_on_a_whole_network(part)
     assert changed(finished()[0], module)
 
 
+def test_where_all_that_could_learn_is_frozen_that_is_said_and_nothing_changes():
+    module = deepcopy(finished()[0])
+    for name, weight in module.named_parameters():
+        weight.requires_grad_(name.startswith("features.0"))
+    with pytest.raises(MarkingError, match="nothing is left to teach"):
+        mark_trained(module, some(), finished()[1], small_key().backdoor(), RECIPE)
+    assert not changed(finished()[0], module)
+    assert [name for name, weight in module.named_parameters() if weight.requires_grad] == [
+        "features.0.weight"
+    ]
+
+
 def test_a_network_without_stages_learns_as_a_whole_and_what_its_owner_froze_stays_frozen():
     torch.manual_seed(0)
     module = torch.nn.Sequential(
