@@ -1,4 +1,6 @@
-"""Write the table of quick marks in docs/how-to/mark-in-your-own-loop.md from quick_marking.py's results.
+"""Write the tables of quick marks in docs/how-to/mark-in-your-own-loop.md from the results of the benchmarks.
+
+They are those of quick_marking.py, and of quick_marking_parts.py.
 
 python benchmarks/quick_marking_table.py [--check]
 """
@@ -9,6 +11,7 @@ from typing import Any
 
 from earmark.statistics import match_threshold
 from measuring import paired_by_seed
+from quick_marking_parts import WAYS
 from written import ROOT, left_after, result, spread, write_part
 
 PAGE = ROOT / "docs" / "how-to" / "mark-in-your-own-loop.md"
@@ -71,11 +74,37 @@ def _table(found: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _parts(runs: dict[str, dict[str, Any]]) -> str:
+    """Return one row for each way of marking; ranges are over seeds."""
+    by_way: dict[str, list[dict[str, Any]]] = {}
+    for name, run in runs.items():
+        by_way.setdefault(name.rpartition("/")[0], []).append(run)
+    lines = [
+        "| quick marking | seeds | steps | answers changed | divergence, thousandths of a bit | processor time | "
+        "matches after rtal |",
+        "|" + "---|" * 7,
+    ]
+    for way, (words, _) in WAYS.items():
+        done = [run for run in by_way.get(way, []) if "failed" not in run]
+        if not done:
+            if way in by_way:
+                lines.append(f"| {words} | {len(by_way[way])} | **not all triggers took** | – | – | – | – |")
+            continue
+        cells = [
+            spread([run["steps"] for run in done], 0),
+            spread([100 * run["changed_answers"] for run in done], 1) + " %",
+            spread([1000 * run["divergence_bits"] for run in done], 0),
+            spread([run["processor_seconds"] for run in done], 0) + " s",
+            spread([run["left"] for run in done], 0),
+        ]
+        taken = f"{len(done)} of {len(by_way[way])}" if len(done) < len(by_way[way]) else str(len(done))
+        lines.append(f"| {words} | {taken} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
-    write_part(
-        PAGE,
-        "quick-marking",
-        _table(result("quick-marking")),
-        "--check" in sys.argv,
-        "quick_marking_table.py",
-    )
+    for part, text in (
+        ("quick-marking", _table(result("quick-marking"))),
+        ("quick-marking-parts", _parts(result("quick-marking-parts")["runs"])),
+    ):
+        write_part(PAGE, part, text, "--check" in sys.argv, "quick_marking_table.py")

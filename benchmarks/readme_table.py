@@ -44,7 +44,7 @@ def rows() -> list[str]:
     for name, part in mixing.items():
         if isinstance(part, dict) and "ratio" in part:
             table.append(
-                f"| an epoch with triggers, {name} | ≤ {part['target']} times | {part['ratio']:.3f}, 95% interval "
+                f"| an epoch from scratch with triggers, {name} | ≤ {part['target']} times | {part['ratio']:.3f}, 95% interval "
                 f"{part['low']:.3f} to {part['high']:.3f}: {part['verdict']} |"
             )
     for name, part in verifying.items():

@@ -332,23 +332,18 @@ def hardened() -> str:
 
 
 SHORT = (
-    "fst",
-    "surrogates-natural",
-    "dehydra",
-    "fine-tune-strong",
-    "fresh-stages",
-    "weight-shifting",
-    "flip",
+    "weight-shifting (epochs=5)",
+    "fresh-stages (epochs=6)",
     "refuse-strange",
-    "ftal",
+    "randomise-strange",
+    "fine-tune-strong (epochs=5)",
+    "fine-tune-strong (epochs=5), then refuse-strange",
+    "surrogates-natural (epochs=6)",
+    "surrogates-natural (epochs=5), then fst (epochs=5)",
+    "fst (epochs=6)",
+    "dehydra (epochs=6)",
+    "flip",
 )
-
-
-def hardened_short() -> str:
-    """Return the README's ten lines of the same."""
-    rows = [row for row in read("robustness-rehearsed") if without_passes(row) in SHORT]
-    rows = [row for row in rows if "fresh_stages" not in row["attack"]]
-    return marks_beside({**PLAIN, **REHEARSED}, rows)
 
 
 COSTS = {
@@ -401,6 +396,53 @@ def two_kinds() -> str:
     return marks_beside(KINDS, read("robustness-two-kinds"))
 
 
+def two_kinds_elsewhere() -> str:
+    """Return what the other attacks leave of both kinds together: the matrix beside ``two_kinds``."""
+    return of_both([*read("robustness-two-kinds-tier1"), *read("robustness-two-kinds-tier2")], {})
+
+
+def two_kinds_short() -> str:
+    """Return the README's ten lines: plain marks, and marks of two kinds beside them."""
+    rows = [*read("robustness-two-kinds"), *read("robustness-two-kinds-tier2")]
+    return of_both([row for row in rows if row["attack"] in SHORT], PLAIN)
+
+
+def of_both(rows: list[Row], plain: dict[str, str]) -> str:
+    """Return one row for each attack: what is left of either kind; a mark is lost where neither kind shows it."""
+    pairs: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        pairs.setdefault((row["attack"], row["model"][-1]), []).append(row)
+    cells = {place: pair_of(pair) for place, pair in pairs.items()}
+    alone = {(row["attack"], row["model"][-1]): row for row in plain_rows() if row["model"] in plain}
+    seeds = sorted({seed for _, seed in cells})
+    first = [f"plain, 512 triggers, seed {seed}" for seed in seeds] if plain else []
+    titles = [*first, *(f"two kinds, 512 + 128 triggers, seed {seed}" for seed in seeds)]
+    together = grouped(cells.values())
+    order = [name for name, _ in worst_first(grouped(measured(cells.values())))]
+    lines = [f"| attack | {' | '.join(titles)} |", "|" + "---|" * (1 + len(titles))]
+    for name in dict.fromkeys([*order, *together]):
+        said = [beside(alone.get((name, seed))) for seed in seeds] if plain else []
+        said += [beside(cells.get((name, seed))) for seed in seeds]
+        lines.append(f"| {name} | {' | '.join(said)} |")
+    return "\n".join(lines) + "\n"
+
+
+def pair_of(rows: list[Row]) -> Row:
+    """Return one cell for the two kinds of one attacked model, each asked alone."""
+    abstract, held_out = sorted(rows, key=lambda row: -int(row["questions"] or 0))
+    kinds = [abstract, held_out]
+    if unmeasured(kinds):
+        return unmeasured(kinds)[0]
+    best = max(kinds, key=lambda row: float(row["claim_bits"]))
+    return {**best, "matches": f"{abstract['matches']} + {held_out['matches']}"}
+
+
+def plain_rows() -> list[Row]:
+    """Return all cells of plain marks; of two alike the last counts."""
+    names = ("chains", "tier3", "tier2", "tier1", "plain")
+    return [row for name in names for row in read(f"robustness-{name}")]
+
+
 def two_kinds_cost() -> str:
     """Return what these marks cost in accuracy, and how many triggers took."""
     runs = result("two-kinds")["runs"]
@@ -422,10 +464,8 @@ def entangled() -> str:
 
 def marks_beside(titles: dict[str, str], rows: list[Row]) -> str:
     """Return models side by side, under the attacks of one study, what was lost first; with what others have of them."""
-    plain = [
-        row for name in ("plain", "tier1", "tier2", "tier3", "chains") for row in read(f"robustness-{name}")
-    ]
-    found = {(row["model"], row["attack"]): row for row in reversed([*rows, *plain])}  # the first counts
+    plain = plain_rows()
+    found = {(row["model"], row["attack"]): row for row in [*plain, *rows]}  # the last counts
     models = [model for model in titles if any(row["model"] == model for row in [*plain, *rows])]
     first = {model: next(row for row in [*rows, *plain] if row["model"] == model) for model in models}
     accuracy = {model: 100 * float(row["accuracy_before"]) for model, row in first.items()}
@@ -448,8 +488,10 @@ def beside(row: Row | None) -> str:
     """Return what an attack left, and what it cost."""
     if row is None or row["outcome"] not in OUTCOMES:
         return "–" if row is None else f"**{row['outcome']}**"
-    points = round(float(row["points_lost"]), 1) + 0.0  # no minus before a zero
-    said = f"{row['matches']}, {points:.1f} points"
+    said = row["matches"]
+    if row["points_lost"]:  # on another task there is nothing to compare
+        points = round(float(row["points_lost"]), 1) + 0.0  # no minus before a zero
+        said += f", {points:.1f} points"
     return said if row["outcome"] == "survived" else f"{said}: **{row['outcome']}**"
 
 
@@ -495,6 +537,25 @@ def knockoff() -> str:
             f"{int(row['image_count']):,} of its own" if int(row["image_count"]) else "of other classes"
         ),
     )
+
+
+def extraction() -> str:
+    """Return what passes into a copy of triggers that its maker asked about, and of others."""
+    lines = [
+        "| seed | accuracy: before, marked, of the copy | matches of the marked model | of the copy | bits after penalties | "
+        "of those asked about | of the others |",
+        "|" + "---|" * 7,
+    ]
+    for name, run in result("extraction")["runs"].items():
+        accuracy = ", ".join(
+            f"{run[when]:.1f} %" for when in ("accuracy_before", "accuracy", "accuracy_of_copy")
+        )
+        others = run["triggers"] - run["asked"]
+        lines.append(
+            f"| {name.rpartition(' ')[2]} | {accuracy} | {run['matches']} of {run['triggers']} | {run['matches_of_copy']} | "
+            f"{run['claim_bits']:.0f} | {run['matches_of_asked']} of {run['asked']} | {run['matches_of_others']} of {others} |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def by_pictures(rows: list[Row], words: Callable[[Row], str]) -> str:
@@ -547,12 +608,14 @@ PARTS: dict[str, Callable[[], str]] = {
     "shares": shares,
     "chains": chains,
     "knockoff": knockoff,
+    "extraction": extraction,
     "hardened": hardened,
-    "hardened-short": hardened_short,
     "hardened-cost": hardened_cost,
     "fresh-ends": fresh_ends,
     "two-kinds": two_kinds,
     "two-kinds-cost": two_kinds_cost,
+    "two-kinds-elsewhere": two_kinds_elsewhere,
+    "two-kinds-short": two_kinds_short,
     "entangled": entangled,
     "readers": readers,
     "revival": revival,

@@ -18,7 +18,7 @@ from earmark.evaluation.advice import kept_share
 from written import ROOT
 
 OUT = ROOT / "src" / "earmark" / "evaluation" / "survival.json"
-STUDIES = ("tier1", "tier2", "tier3", "chains", "shares", "ensemble")
+STUDIES = ("tier1", "tier2", "tier3", "chains", "shares", "ensemble", "plain")
 CLASSES, MOST_POINTS, MOST_SHARE = 10, 5.0, 0.2
 OTHER_TASK = "transfer"
 

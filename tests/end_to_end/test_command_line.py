@@ -294,6 +294,8 @@ def test_a_key_with_two_kinds_of_triggers_is_marked_and_shown_by_either(story, t
         shown = earmark("verify", "--key", "two.key", "two.safetensors", *options, "--json", cwd=tmp_path)
         verdict = json.loads(shown.stdout)
         assert (verdict["questions"], verdict["owned"]) == (asked, True)
+    said = earmark("verify", "--key", "two.key", "two.safetensors", cwd=tmp_path).stdout.splitlines()
+    assert said[1] == "by kind: 100 of 100 abstract, 96 of 96 noise"
     refused = earmark("verify", "--key", "two.key", "two.safetensors", "--stratum", "x", cwd=tmp_path, code=2)
     assert "no stratum 'x'; it has abstract, noise" in one_line_error(refused)
 

@@ -77,7 +77,7 @@ def own_pictures(folder):
     picture_folder(folder / "birds", classes=("wren", "kite", *"abcdefgh"), per_class=1)
     for place in (folder / "my-pictures", folder / "birds/held-out"):
         place.mkdir()
-        for number in range(110):
+        for number in range(140):
             Image.fromarray(draws.integers(0, 256, (12, 10, 3), np.uint8)).save(place / f"{number}.png")
     return {}
 
