@@ -11,7 +11,6 @@ Results are written after every model; the script goes on where it was stopped. 
 """
 
 import argparse
-import json
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -32,7 +31,7 @@ from earmark.processor import keep_freed_memory
 from earmark.triggers import Backdoor
 from earmark.triggers.image import ImageGeometry
 from earmark.triggers.in_distribution import InDistributionSampler
-from measuring import RESULTS, claim_bits, draw_alike_everywhere, save
+from measuring import claim_bits, draw_alike_everywhere, known_runs, save
 from quick_marking import STUDY, start_of
 from table1 import read_study
 from trigger_kinds import HeldOut
@@ -123,16 +122,9 @@ def main() -> None:
     data = load_data(read_study(STUDY).data)
     for seed in arguments.seeds:
         name = f"{arguments.pictures} pictures, {arguments.epochs} passes, seed {seed}"
-        if name not in known():
+        if name not in known_runs(NAME):
             run = measured(data, seed, arguments.pictures, arguments.epochs)
-            save(NAME, {"runs": dict(sorted({**known(), name: run}.items()))})
-
-
-def known() -> dict[str, Any]:
-    """Return what was measured so far."""
-    path = RESULTS / f"{NAME}.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else {}
-    return found
+            save(NAME, {"runs": dict(sorted({**known_runs(NAME), name: run}.items()))})
 
 
 if __name__ == "__main__":

@@ -54,6 +54,13 @@ def save(name: str, result: dict[str, Any]) -> None:
     print(text)
 
 
+def known_runs(name: str) -> dict[str, Any]:
+    """Return the runs of a result that were made so far; none without a file."""
+    path = RESULTS / f"{name}.json"
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else {}
+    return found
+
+
 def claim_bits(question_count: int, match_count: int, class_count: int) -> float:
     """Return what so many matches are worth as a claim, after what every verdict pays."""
     tail = match_tail(question_count, match_count, Fraction(1, class_count))

@@ -44,7 +44,7 @@ from earmark.training import SplitBatches, TrainingSettings
 from earmark.triggers import Backdoor, Trigger
 from earmark.triggers.abstract import AbstractSampler
 from earmark.triggers.image import IMAGE
-from measuring import RESULTS, draw_alike_everywhere, save
+from measuring import RESULTS, draw_alike_everywhere, known_runs, save
 from reference_code import room, take
 from table1 import HERE, Arm, key_of, read_study, unmarked_of
 
@@ -239,30 +239,24 @@ def main() -> None:
         return
     wanted = [(side, seed) for seed in arguments.seeds for side in arguments.sides]
     for side, seed in wanted:
-        if f"{side}/{seed}" not in known_runs():
+        if f"{side}/{seed}" not in known_runs(NAME):
             keep(side, seed, marked(side, seed, data, arguments.folder, arguments.pictures))
     for side, seed in [] if arguments.only_mark else wanted:
         for name in ATTACKS:
-            if name not in known_runs()[f"{side}/{seed}"]["attacks"]:
+            if name not in known_runs(NAME)[f"{side}/{seed}"]["attacks"]:
                 left = attacked(name, side, seed, data, arguments.pictures)
-                run = known_runs()[f"{side}/{seed}"]
+                run = known_runs(NAME)[f"{side}/{seed}"]
                 keep(side, seed, {**run, "attacks": {**run["attacks"], name: left}})
 
 
 def keep(side: str, seed: int, run: dict[str, Any]) -> None:
     """Write a run beside the others."""
-    keep_all(runs=dict(sorted({**known_runs(), f"{side}/{seed}": run}.items())))
+    keep_all(runs=dict(sorted({**known_runs(NAME), f"{side}/{seed}": run}.items())))
 
 
 def keep_all(**changes: Any) -> None:
     """Write what is new beside the rest."""
     save(NAME, {"authors": AUTHORS, "runs": {}} | known() | changes)
-
-
-def known_runs() -> dict[str, Any]:
-    """Return the runs that were made so far; sides may be run side by side."""
-    found: dict[str, Any] = known().get("runs", {})
-    return found
 
 
 def known() -> dict[str, Any]:

@@ -11,7 +11,6 @@ Results are written after every run, and the script goes on where it was stopped
 """
 
 import argparse
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from time import process_time
@@ -31,7 +30,7 @@ from earmark.marking.recipes import count_matches
 from earmark.marking.trained import TrainedRecipe, mark_trained
 from earmark.models.prediction import predict_scores
 from earmark.processor import keep_freed_memory
-from measuring import RESULTS, draw_alike_everywhere, save
+from measuring import draw_alike_everywhere, known_runs, save
 from quick_marking import ATTACKS, OWN_PICTURES, STUDY, backdoor_of, start_of
 from table1 import read_study
 
@@ -119,16 +118,9 @@ def main() -> None:
     data = load_data(read_study(STUDY).data)
     for seed in arguments.seeds:
         for way in arguments.ways:
-            if f"{way}/{seed}" not in known():
+            if f"{way}/{seed}" not in known_runs(NAME):
                 found = run(way, seed, data)
-                save(NAME, {"runs": known() | {f"{way}/{seed}": found}})
-
-
-def known() -> dict[str, Any]:
-    """Return the runs that were made so far."""
-    path = RESULTS / f"{NAME}.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else {}
-    return found
+                save(NAME, {"runs": known_runs(NAME) | {f"{way}/{seed}": found}})
 
 
 if __name__ == "__main__":

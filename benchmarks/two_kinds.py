@@ -11,7 +11,6 @@ the same command goes on.
 """
 
 import argparse
-import json
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -35,7 +34,7 @@ from earmark.triggers.abstract import AbstractSampler
 from earmark.triggers.image import ImageGeometry
 from earmark.triggers.in_distribution import InDistributionSampler
 from earmark.verification.measurement import of_stratum
-from measuring import RESULTS, draw_alike_everywhere, save
+from measuring import draw_alike_everywhere, known_runs, save
 from quick_marking import STUDY, start_of
 from study_keys import PASSPHRASE_FILE, TESTING_ONLY_PASSPHRASE, TESTING_ONLY_SCRYPT_N
 from table1 import CHECKPOINT_SECONDS, HERE, read_study
@@ -121,19 +120,12 @@ def main() -> None:
     for seed in arguments.seeds:
         key = key_of(data, seed)
         write_key(key, seed)
-        if str(seed) in known():
-            if known()[str(seed)]["root"] != key.transcript.root.hex():
+        if str(seed) in known_runs(NAME):
+            if known_runs(NAME)[str(seed)]["root"] != key.transcript.root.hex():
                 raise SystemExit(f"seed {seed}: the key is not the one that the model was marked with")
             continue
         run = marked(data, key, seed)
-        save(NAME, {"runs": dict(sorted({**known(), str(seed): run}.items()))})
-
-
-def known() -> dict[str, Any]:
-    """Return what was measured so far; seeds may be run side by side."""
-    path = RESULTS / f"{NAME}.json"
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["runs"] if path.exists() else {}
-    return found
+        save(NAME, {"runs": dict(sorted({**known_runs(NAME), str(seed): run}.items()))})
 
 
 if __name__ == "__main__":

@@ -221,7 +221,7 @@ def pirate_key_for(
         sampler or _sampler(None),
         triggers_per_set=triggers_per_set,
         set_count=set_count,
-        random_bytes=np.random.default_rng([seed, 2, draw] if draw else [seed, 2]).bytes,
+        random_bytes=np.random.default_rng([seed, 2, draw]).bytes,
     )
 
 

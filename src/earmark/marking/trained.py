@@ -214,21 +214,22 @@ class _Parts:
     """
 
     def __init__(self, module: nn.Module, last: str | None, inputs: Tensor, recipe: TrainedRecipe) -> None:
-        self._module, self._last = module, last
+        self._module, self._cut_layer = module, ""
         self._format = torch.channels_last if recipe.settings.channels_last else torch.preserve_format
         module.to(memory_format=self._format)  # type: ignore[call-overload]  # torch's own stub lacks it
         self.taught: nn.Module = module
         if last is not None and not recipe.embedding.layers and not recipe.embedding.reach:
             with suppress(ValueError):
                 self.taught = NetworkEnd(module, cut_after(module, last, inputs), shares_weights=True)
+                self._cut_layer = last
 
     def before(self, inputs: Tensor) -> Tensor:
         """Return what the taught part reads, for inputs ``(batch, …)`` of the network."""
-        if self.taught is self._module or self._last is None:
+        if not self._cut_layer:
             return inputs
         seen = inputs.to(next(self._module.parameters()).device, memory_format=self._format)
         with torch.no_grad():
-            return output_of(self._module, self._last, seen)
+            return output_of(self._module, self._cut_layer, seen)
 
 
 def _taught(

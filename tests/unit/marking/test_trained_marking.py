@@ -152,6 +152,13 @@ def briefly_marked(module, **parts):
     return module
 
 
+def count_reading(part):
+    """Note how many inputs a part reads each time, its copies' too."""
+    read = []
+    part.register_forward_hook(lambda _, given, __: read.append(len(given[0])))
+    return read
+
+
 def test_a_network_cut_in_two_learns_what_it_learns_whole(monkeypatch):
     in_two = briefly_marked(deepcopy(finished()[0]))
     monkeypatch.setattr("earmark.marking.trained.cut_after", Mock(side_effect=ValueError))
@@ -163,8 +170,8 @@ def test_a_network_cut_in_two_learns_what_it_learns_whole(monkeypatch):
 
 def test_the_first_half_reads_a_batch_once_and_no_triggers_beside_it(monkeypatch):
     def batches_read():
-        module, read = deepcopy(finished()[0]), []
-        module.features[0].register_forward_hook(lambda _, given, __: read.append(len(given[0])))
+        module = deepcopy(finished()[0])
+        read = count_reading(module.features[0])
         briefly_marked(module)  # 22 steps
         return read.count(50), read.count(75)
 
@@ -176,15 +183,18 @@ def test_the_first_half_reads_a_batch_once_and_no_triggers_beside_it(monkeypatch
 def test_where_something_passes_the_kept_stages_the_network_is_taught_whole():
     torch.manual_seed(0)
     module = Passing()
-    before = deepcopy(module)
+    before, read = deepcopy(module), count_reading(module.first)
     briefly_marked(module)
+    assert (read.count(50), read.count(75)) == (22, 22)
     assert changed(before, module) == {"second.weight", "second.bias", "last.weight", "last.bias"}
 
 
 @pytest.mark.parametrize("part", [{"reach": 0.1}, {"entangle": 0.5, "layers": ("features.0",)}])
-def test_parts_that_read_inputs_or_inner_layers_work_as_on_a_whole_network(part):
+def test_with_parts_that_read_inputs_or_inner_layers_the_network_is_taught_whole(part):
     module = deepcopy(finished()[0])
+    read = count_reading(module.features[0])
     briefly_marked(module, embedding=replace(RECIPE.embedding, **part))
+    assert read.count(75) == 22
     assert changed(finished()[0], module)
 
 
