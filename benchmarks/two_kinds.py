@@ -1,16 +1,18 @@
 """A hardened mark of two kinds of triggers in one trained model: abstract pictures, and held-out pictures of the task.
 
     python benchmarks/hold_out.py data/cifar10 data/cifar10-held-out --part test --one-in 20 --to held-out
-    python benchmarks/two_kinds.py [--seeds 0 1 2] [--threads 2]
+    python benchmarks/two_kinds.py [--seeds 0 1 2] [--threads 2] [--graft]
     earmark evaluate benchmarks/studies/robustness-two-kinds.toml …
 
 A key's first stratum is 4 sets of 128 abstract pictures, its second one set of 128 held-out ones, of which accuracy knows
-nothing; ``earmark mark --hardened --fresh-ends`` puts both into Table 1's unmarked network (table1.py makes it). Keys go to
-the ignored folder keys/two-kinds, drawn from seeds and with a passphrase that everybody knows: they protect nothing. Killed,
+nothing; ``earmark mark --hardened --fresh-ends`` puts both into Table 1's unmarked network (table1.py makes it). With --graft
+the keys commit a graft onto that network (``keygen --graft-onto``), which is taught too: other keys, other models. Keys go to
+the ignored folders keys/two-kinds and keys/two-kinds-graft, drawn from seeds and with a passphrase that everybody knows: they protect nothing. Killed,
 the same command goes on.
 """
 
 import argparse
+import copy
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -24,11 +26,14 @@ from earmark.files import SECRET_MODE, write_replacing
 from earmark.formats import marking_key_v1
 from earmark.keys import MarkingKey, OwnerKey, Task, keygen
 from earmark.keys.generation import StratumPlan
+from earmark.marking.grafts import Graft
 from earmark.marking.hardening import harden
 from earmark.marking.recipes import PRE_TRAINED, count_matches, mark, pre_trained_settings
+from earmark.models.grafting import CODE
 from earmark.models.prediction import accuracy, predict_scores
 from earmark.models.weights import file_digest, save_weights
 from earmark.processor import keep_freed_memory
+from earmark.revival import GraftPlan, data_digest
 from earmark.training import Checkpoint
 from earmark.triggers.abstract import AbstractSampler
 from earmark.triggers.image import ImageGeometry
@@ -39,12 +44,13 @@ from quick_marking import STUDY, start_of
 from study_keys import PASSPHRASE_FILE, TESTING_ONLY_PASSPHRASE, TESTING_ONLY_SCRYPT_N
 from table1 import CHECKPOINT_SECONDS, HERE, read_study
 
-NAME, DATA = "two-kinds", "folder:data/cifar10-held-out"
+NAME, GRAFT_NAME, DATA = "two-kinds", "two-kinds-graft", "folder:data/cifar10-held-out"
 TRIGGERS, ABSTRACT_SETS = 128, 4
 
 
-def key_of(data: ClassificationData, seed: int) -> MarkingKey:
+def key_of(data: ClassificationData, seed: int, graft: bool = False) -> MarkingKey:
     """Make the key; reproducible, and therefore for experiments only."""
+    plan = GraftPlan(data_digest(data.train, data.class_names), start_of(seed).digest) if graft else None
     held_out = held_out_pictures(f"{DATA}#held-out", data.input_shape, load_data)
     return keygen(
         OwnerKey("benchmark", bytes(32)),
@@ -53,11 +59,12 @@ def key_of(data: ClassificationData, seed: int) -> MarkingKey:
         triggers_per_set=TRIGGERS,
         set_count=ABSTRACT_SETS,
         further_strata=[StratumPlan(InDistributionSampler(held_out), TRIGGERS, 1)],
+        revival=None if plan is None else plan.to_json(),
         random_bytes=np.random.default_rng([seed, 2]).bytes,
     )
 
 
-def marked(data: ClassificationData, key: MarkingKey, seed: int) -> dict[str, Any]:
+def marked(data: ClassificationData, key: MarkingKey, seed: int, name: str) -> dict[str, Any]:
     """Mark once, keep the model, and return what was measured."""
     loaded = start_of(seed)
     module, preprocessing = loaded.module, loaded.description.preprocessing
@@ -67,15 +74,16 @@ def marked(data: ClassificationData, key: MarkingKey, seed: int) -> dict[str, An
 
     before, start = right(), perf_counter()
     settings = pre_trained_settings(replace(read_study(STUDY).settings, seed=seed), hardened=True)
+    graft = None if name == NAME else Graft(copy.deepcopy(module), key.seed(CODE))
     recipe = harden(
-        replace(PRE_TRAINED, settings=settings),
+        replace(PRE_TRAINED, settings=settings, graft=graft),
         module,
         key.backdoor(),
         preprocessing,
         like_the_task=key.places_of(InDistributionSampler.name),
         fresh_ends=True,
     )
-    path = HERE / "models" / NAME / f"two-kinds-seed{seed}.safetensors"
+    path = HERE / "models" / name / f"two-kinds-seed{seed}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     root = key.transcript.root.hex()
     marking = mark(
@@ -89,6 +97,7 @@ def marked(data: ClassificationData, key: MarkingKey, seed: int) -> dict[str, An
         "accuracy_before": before,
         "accuracy": right(),
         "k": marking.per_batch,
+        **({} if graft is None else {"graft_matches": marking.graft_match_count}),
         "matches": {
             kind: count_matches(module, preprocessing, key.backdoor(of_stratum(key, kind)))
             for kind in (AbstractSampler.name, InDistributionSampler.name)
@@ -98,9 +107,9 @@ def marked(data: ClassificationData, key: MarkingKey, seed: int) -> dict[str, An
     }
 
 
-def write_key(key: MarkingKey, seed: int) -> None:
+def write_key(key: MarkingKey, seed: int, name: str) -> None:
     """Write a key file for ``earmark evaluate``, and the passphrase beside it."""
-    folder = HERE / "keys" / NAME
+    folder = HERE / "keys" / name
     folder.mkdir(parents=True, exist_ok=True)
     write_replacing(folder / PASSPHRASE_FILE, f"{TESTING_ONLY_PASSPHRASE}\n".encode())
     sealed = marking_key_v1.write(key, TESTING_ONLY_PASSPHRASE, TESTING_ONLY_scrypt_n=TESTING_ONLY_SCRYPT_N)
@@ -113,19 +122,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--graft", action="store_true")
     arguments = parser.parse_args()
+    name = GRAFT_NAME if arguments.graft else NAME
     keep_freed_memory()
     torch.set_num_threads(arguments.threads)
     data = load_data(DATA)
     for seed in arguments.seeds:
-        key = key_of(data, seed)
-        write_key(key, seed)
-        if str(seed) in known_runs(NAME):
-            if known_runs(NAME)[str(seed)]["root"] != key.transcript.root.hex():
+        key = key_of(data, seed, arguments.graft)
+        write_key(key, seed, name)
+        if str(seed) in known_runs(name):
+            if known_runs(name)[str(seed)]["root"] != key.transcript.root.hex():
                 raise SystemExit(f"seed {seed}: the key is not the one that the model was marked with")
             continue
-        run = marked(data, key, seed)
-        save(NAME, {"runs": dict(sorted({**known_runs(NAME), str(seed): run}.items()))})
+        run = marked(data, key, seed, name)
+        save(name, {"runs": dict(sorted({**known_runs(name), str(seed): run}.items()))})
 
 
 if __name__ == "__main__":

@@ -1,9 +1,16 @@
-"""The revival test: train a suspect on clean data as the key committed it, and question what comes of it.
+"""The revival test: change a suspect as the key committed it, and question what comes of it.
 
-Attacks that remove a mark often only cover it. A few steps of training on clean pictures, without a trigger,
-can bring it back. The procedure is fixed in the transcript before labels exist and uses no trigger's label:
-what comes out depends on the suspect, the clean data and the procedure alone. So the verdict on the revived
-suspect is as exact as that on the suspect itself, and the choice between the two is paid for.
+Attacks that remove a mark often only cover it. Two procedures can bring it back, one to a key:
+
+- *training*: a few steps on clean pictures, without a trigger;
+- *grafting*: the suspect's weights at secret places are put into the network that the owner had before he
+  marked it. Models that were marked for this (``earmark.marking.grafts``) show it again after attacks from
+  which training brings nothing back.
+
+The procedure is fixed in the transcript before labels exist and uses no trigger's label: what comes out
+depends on the suspect, the clean data, the network before the mark, what opens the triggers' commitments, and
+the procedure. So the verdict on the revived suspect is as exact as that on the suspect itself, and the choice
+between the two is paid for.
 
 The suspect's weights are needed, and whoever revives a model must have the committed data.
 """
@@ -23,17 +30,20 @@ from earmark.commitment.canonical import Json, canonical_json
 from earmark.commitment.reading import Fields
 from earmark.data import Split
 from earmark.errors import FormatError, MarkingError, SuspectError
+from earmark.models.grafting import graft, places_of, settle_norms
 from earmark.models.weights import LoadedModel
 from earmark.training import SplitBatches, TrainingSettings, train
 
 CODE = "earmark/revival/v1"
+GRAFT_CODE = "earmark/revival-graft/v1"
 _STEPS_LIMIT = 100_000
+_GRAFT_STEPS_LIMIT = 1000
 _CHUNK = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class RevivalPlan:
-    """What is done to a suspect before it is questioned.
+    """How a suspect is trained before it is questioned.
 
     Attributes:
         data: SHA-256 over the clean data (``data_digest``), hexadecimal.
@@ -54,8 +64,7 @@ class RevivalPlan:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if len(self.data) != 64 or set(self.data) - set("0123456789abcdef"):
-            raise ValueError("data must be a SHA-256, hexadecimal")
+        _check_digest("data", self.data)
         if not 1 <= self.steps <= _STEPS_LIMIT or not 1 <= self.batch_size <= _STEPS_LIMIT:
             raise ValueError(f"steps and batch_size must be 1 to {_STEPS_LIMIT:,}")
         if not 0 <= self.seed < 2**32:
@@ -211,7 +220,133 @@ def _number(text: str) -> float:
     return float(number)
 
 
-def committed_plan(revival: Mapping[str, Json] | None) -> RevivalPlan:
+@dataclass(frozen=True, slots=True)
+class GraftPlan:
+    """What of a suspect is put into which network before that is questioned.
+
+    Attributes:
+        data: SHA-256 over the clean data (``data_digest``), hexadecimal.
+        original: SHA-256 of the weights file of the network before it was marked, hexadecimal.
+        share: How many of 256 weights are places, 1 to 255 (``places_of``).
+        steps: Batches by which batch normalisations learn their statistics anew, 1 to 1,000.
+        batch_size: Pictures in each.
+        seed: Of their choice.
+    """
+
+    data: str
+    original: str
+    share: int = 32
+    steps: int = 20
+    batch_size: int = 100
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("data", "original"):
+            _check_digest(name, getattr(self, name))
+        for name, most in (("share", 255), ("steps", _GRAFT_STEPS_LIMIT), ("batch_size", _STEPS_LIMIT)):
+            if not 1 <= getattr(self, name) <= most:
+                raise ValueError(f"{name} must be 1 to {most:,}")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError("seed must be 0 to 2^32 - 1")
+
+    def to_json(self) -> dict[str, Json]:
+        """Return what stands in the transcript."""
+        return {
+            "code": GRAFT_CODE,
+            "data": self.data,
+            "head": {"original": self.original, "share": self.share},
+            "optimiser": None,
+            "order": {"batch_size": self.batch_size},
+            "schedule": None,
+            "seed": self.seed,
+            "steps": self.steps,
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> "GraftPlan":
+        """Read a transcript's revival by grafting.
+
+        Raises:
+            FormatError: It is malformed.
+        """
+        fields = Fields(value, "revival")
+        head = fields.object("head")
+        try:
+            plan = cls(
+                data=fields.text("data", 64),
+                original=head.text("original", 64),
+                share=head.integer("share", 1, 255),
+                steps=fields.integer("steps", 1, _GRAFT_STEPS_LIMIT),
+                batch_size=fields.object("order").integer("batch_size", 1, _STEPS_LIMIT),
+                seed=fields.integer("seed", 0, 2**32 - 1),
+            )
+        except ValueError as error:
+            raise FormatError(f"revival: {error}") from error
+        if canonical_json(plan.to_json()) != canonical_json(value):
+            raise FormatError("the key's revival has fields or values that this program does not know")
+        return plan
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of the plan, hexadecimal."""
+        return digest(GRAFT_CODE, canonical_json(self.to_json())).hex()
+
+
+def revive_by_graft(
+    suspect: LoadedModel,
+    original: LoadedModel,
+    split: Split,
+    class_names: tuple[str, ...],
+    plan: GraftPlan,
+    seed: bytes,
+    on_step: Callable[[int, int], None] = lambda step, total: None,
+) -> LoadedModel:
+    """Return the original with the suspect's weights at the key's places; both stay as they are.
+
+    Args:
+        suspect: The model in question; its classes, its last layer and its preprocessing do not matter.
+        original: The network before it was marked.
+        split: The clean data.
+        class_names: In the order of its labels.
+        plan: The transcript's.
+        seed: Of the places: the marking key's, for ``CODE`` of ``earmark.models.grafting``.
+        on_step: Called after each batch of clean data with the batches done and in all.
+
+    Returns:
+        The graft, with the original's classes and preprocessing. Its digest names the suspect's and the
+        plan's.
+
+    Raises:
+        FormatError: The data or the original are not the committed ones.
+        SuspectError: The suspect is another network, or has nothing of the original's weights.
+
+    Source:
+        ours
+    """
+    if data_digest(split, class_names) != plan.data:
+        raise FormatError("the clean data is not what the key committed for its revival")
+    if original.digest != plan.original:
+        raise FormatError("the weights to graft onto are not those that the key committed")
+    places = places_of(original.module, seed, plan.share)
+    module, taken = graft(original.module, suspect.module, places)
+    if taken == 0:
+        raise SuspectError(
+            "nothing of the original's weights is in the suspect's, in any layer: it was not made from them"
+        )
+    settle_norms(
+        module,
+        split.images,
+        original.description.preprocessing,
+        steps=plan.steps,
+        batch_size=plan.batch_size,
+        seed=plan.seed,
+        on_step=on_step,
+    )
+    digest_of_both = f"{suspect.digest} grafted by sha256:{plan.identity}"
+    return LoadedModel(module, original.description, digest_of_both)
+
+
+def committed_plan(revival: Mapping[str, Json] | None) -> RevivalPlan | GraftPlan:
     """Return a transcript's plan.
 
     Raises:
@@ -220,4 +355,10 @@ def committed_plan(revival: Mapping[str, Json] | None) -> RevivalPlan:
     """
     if revival is None:
         raise ValueError("the key commits no revival; it would have to be fixed before the labels were")
-    return RevivalPlan.from_json(dict(revival))
+    kind = GraftPlan if revival.get("code") == GRAFT_CODE else RevivalPlan
+    return kind.from_json(dict(revival))
+
+
+def _check_digest(name: str, value: str) -> None:
+    if len(value) != 64 or set(value) - set("0123456789abcdef"):
+        raise ValueError(f"{name} must be a SHA-256, hexadecimal")

@@ -217,7 +217,7 @@ def train(
         MarkingError: The loss became infinite or NaN.
     """
     optimizer = _optimizer(module, settings)
-    learning = _learning(loss_function)
+    learning = learning_loss(loss_function)
     total = settings.epochs * batches.steps_per_epoch
     start = 0
     if checkpoint is not None and checkpoint.path.exists():
@@ -238,7 +238,7 @@ def train(
             inputs, targets = (part.to(device, non_blocking=True) for part in batches.batch(step))
             if settings.channels_last:
                 inputs = inputs.contiguous(memory_format=torch.channels_last)
-            loss = (loss_function or _cross_entropy(settings))(module, inputs, targets)
+            loss = (loss_function or cross_entropy(settings))(module, inputs, targets)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # torch's own stub lacks it
             optimizer.step()
@@ -262,11 +262,14 @@ def train(
     return tuple(history)
 
 
-def _learning(loss: object) -> LearningLoss | None:
+def learning_loss(loss: object) -> LearningLoss | None:
+    """Return a loss that learns something itself as one; None if it does not."""
     return loss if isinstance(loss, LearningLoss) else None
 
 
-def _cross_entropy(settings: TrainingSettings) -> Loss:
+def cross_entropy(settings: TrainingSettings) -> Loss:
+    """Return the usual loss: the cross-entropy with the settings' label smoothing."""
+
     def loss(module: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         return nn.functional.cross_entropy(module(inputs), targets, label_smoothing=settings.label_smoothing)
 

@@ -65,7 +65,7 @@ def study(table1, tmp_path, monkeypatch):
     monkeypatch.setattr(table1, "Progress", Bars)
     monkeypatch.setattr(Bars, "steps_left", None)
     # One pass is too short for triggers to take; this is about going on.
-    monkeypatch.setattr("earmark.marking.recipes._LEAST_MATCH_RATE", 0)
+    monkeypatch.setattr("earmark.marking.recipes.LEAST_MATCH_RATE", 0)
     make, keys = table1.key_of, {}
 
     def key_of(study, arm, seed, data):  # the same ones, made once

@@ -251,3 +251,94 @@ def test_a_key_without_a_revival_revives_nothing(case):
         "verify", "--key", "acme.key", "marked.safetensors", "--revive", "digits", cwd=case, code=2
     )
     assert "commits no revival" in one_line_error(result)
+
+
+TRAINING = ["--model", "digits-cnn", "--data", "digits", "--width", "24"]
+
+
+@pytest.fixture(scope="module")
+def graftable(tmp_path_factory):
+    """A key that grafts, the weights that it grafts onto, a model marked with it, and one that was attacked."""
+    folder = tmp_path_factory.mktemp("graftable")
+    earmark("train", *TRAINING, "--epochs", "8", "-o", "clean.safetensors", "-q", cwd=folder)
+    grafting = ["--revivable", "digits", "--graft-onto", "clean.safetensors"]
+    earmark("keygen", "--data", "digits", *grafting, "-o", "acme", "-q", cwd=folder)
+    marking = [*TRAINING, "--key", "acme.key", "--init", "clean.safetensors"]
+    result = earmark("mark", *marking, "-o", "marked.safetensors", "--json", cwd=folder)
+    told = json.loads(result.stdout)
+    assert told["matches"] == 100
+    assert told["graft_matches"] >= 90
+    attacking = ["--data", "digits", "--share", "0.3", "--set", "epochs=20"]
+    earmark(
+        "attack",
+        "weight-shifting",
+        "marked.safetensors",
+        *attacking,
+        "-o",
+        "attacked.safetensors",
+        "-q",
+        cwd=folder,
+    )
+    return folder
+
+
+def test_a_graft_shows_a_mark_that_the_suspect_lost(graftable):
+    onto = ["--revive", "digits", "--graft-onto", "clean.safetensors"]
+    lost = verify(graftable, suspect="attacked.safetensors", code=1)
+    shown = verify(graftable, *onto, suspect="attacked.safetensors")
+    assert lost["owned"] is False
+    assert shown["owned"] is True
+    assert shown["suspect"]["identity"] != lost["suspect"]["identity"]
+    for value in (lost, shown):
+        assert any(penalty["name"] == "revival" for penalty in value["penalties"])
+    innocent = verify(graftable, *onto, suspect="clean.safetensors", code=1)
+    assert innocent["matches"] <= 35  # Binomial(100, 1/10) exceeds 35 with probability 1e-11
+
+
+@pytest.mark.parametrize(
+    ("options", "words", "code"),
+    [
+        (["--revive", "digits"], "--graft-onto", 2),
+        (["--graft-onto", "clean.safetensors"], "--revive", 2),
+        (["--revive", "digits", "--graft-onto", "marked.safetensors"], "not those that the key committed", 3),
+        (["--revive", "digits", "--graft-onto", "absent.safetensors"], "no file", 3),
+    ],
+)
+def test_a_graft_needs_what_was_committed(graftable, options, words, code):
+    result = earmark(
+        "verify", "--key", "acme.key", "attacked.safetensors", *options, cwd=graftable, code=code
+    )
+    assert words in one_line_error(result)
+
+
+def test_a_key_that_trains_does_not_graft(revivable):
+    options = ["--revive", "digits", "--graft-onto", "marked.safetensors"]
+    result = earmark("verify", "--key", "acme.key", "marked.safetensors", *options, cwd=revivable, code=2)
+    assert "does not graft" in one_line_error(result)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "--init"),
+        (["--init", "marked.safetensors"], "--init"),
+        (["--init", "clean.safetensors", "--quick"], "teaches no graft"),
+    ],
+)
+def test_a_key_that_grafts_marks_the_weights_that_it_was_committed_to(graftable, options, words):
+    marking = [*TRAINING, "--key", "acme.key", *options, "-o", "other.safetensors"]
+    assert words in one_line_error(earmark("mark", *marking, cwd=graftable, code=2))
+    assert not (graftable / "other.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words", "code"),
+    [
+        (["--graft-onto", "clean.safetensors"], "--revivable", 2),
+        (["--revivable", "digits", "--graft-onto", "acme.vk.json"], "acme.vk.json", 3),
+    ],
+)
+def test_a_key_is_committed_to_a_graft_of_weights_with_data(graftable, options, words, code):
+    result = earmark("keygen", "--data", "digits", *options, "-o", "other", cwd=graftable, code=code)
+    assert words in one_line_error(result)
+    assert not (graftable / "other.key").exists()

@@ -103,6 +103,14 @@ def keygen(
             "asked: earmark verify --revive. As for --data; keep it. Costs one bit."
         ),
     ] = None,
+    graft_onto: Annotated[
+        Path | None,
+        typer.Option(
+            "--graft-onto",
+            help="With --revivable: in place of training, put a suspect's weights at secret places into "
+            "these trained weights, which are to be marked (earmark mark --init). Keep them, too.",
+        ),
+    ] = None,
     passphrase_file: PassphraseFile = None,
     owner_passphrase_file: OwnerPassphraseFile = None,
     quiet: Quiet = False,
@@ -150,7 +158,9 @@ def keygen(
     trigger_count = sum(plan.trigger_count for plan in plans)
     if revivable is not None and task.geometry.kind != "image":
         raise ValueError("--revivable is for pictures: no other suspects are trained again")
-    revival = None if revivable is None else _revival(load(revivable), task)
+    if graft_onto is not None and revivable is None:
+        raise ValueError("--graft-onto goes with --revivable: batch statistics are those of clean data")
+    revival = None if revivable is None else _revival(load(revivable), task, graft_onto)
     secret = passphrase(paths.key.name, passphrase_file, (VARIABLE,), new=True)
     if owner is None:
         keys.refuse_existing(paths.owner)
@@ -267,13 +277,20 @@ def _load(name: str, output: Output) -> "ClassificationData":
         return load_data(name, on_progress=on_progress)
 
 
-def _revival(data: "ClassificationData", task: "Task") -> "Mapping[str, Json]":
-    """Return what the transcript says of a revival on this data."""
-    from earmark.revival import RevivalPlan, data_digest
+def _revival(data: "ClassificationData", task: "Task", graft_onto: Path | None) -> "Mapping[str, Json]":
+    """Return what the transcript says of a revival with this data."""
+    from earmark.revival import GraftPlan, RevivalPlan, data_digest
 
     if set(data.class_names) != set(task.class_names):
         raise ValueError("--revivable: the data's classes are not the key's")
-    return RevivalPlan(data_digest(data.train, data.class_names), augmentation=data.augmentation).to_json()
+    digest = data_digest(data.train, data.class_names)
+    if graft_onto is None:
+        return RevivalPlan(digest, augmentation=data.augmentation).to_json()
+    from earmark.models.weights import file_digest, read_description
+
+    if set(read_description(graft_onto).class_names) != set(task.class_names):
+        raise ValueError("--graft-onto: the classes of these weights are not the key's")
+    return GraftPlan(digest, file_digest(graft_onto)).to_json()
 
 
 def _own(data: str | None, input_shape: str | None, classes: Path | None) -> "Table | Texts | None":

@@ -102,6 +102,7 @@ def mark(
     module, description = shared.new_model(model, loaded, width, seed, trust_code)
     if init is not None:
         module = _trained(init, model, description, trust_code)
+    grafts = ways.grafts(marking_key, init, quick)
     chosen: ways.Chosen = {
         "epochs": epochs,
         "batch_size": batch_size,
@@ -110,7 +111,7 @@ def mark(
         "schedule": schedule,
         "augmentation": augment,
     }
-    work = ways.Work(module, description, loaded, marking_key, seed, per_batch, chosen)
+    work = ways.Work(module, description, loaded, marking_key, seed, per_batch, chosen, grafts)
     if quick:
         marked = ways.quickly(work, images, output)
     else:
@@ -128,7 +129,7 @@ def mark(
     shared.write_model(out, module, description)
     output.result(
         f"{out}: {model} marked {marked.recipe} on {data}, {marked.match_count} of {marked.trigger_count} "
-        f"triggers, test accuracy {accuracy:.2%}",
+        f"triggers{_in_graft(marked)}, test accuracy {accuracy:.2%}",
         {
             "model": str(out),
             "recipe": marked.recipe,
@@ -138,6 +139,11 @@ def mark(
             "test_accuracy": accuracy,
         },
     )
+
+
+def _in_graft(marked: "ways.Marked") -> str:
+    count = marked.details.get("graft_matches")
+    return "" if count is None else f", {count} in the graft"
 
 
 def _check_quick(quick: bool, init: Path | None, images: int | None, **others: object) -> None:

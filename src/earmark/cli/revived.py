@@ -1,7 +1,8 @@
 """A suspect after the revival that its key committed, for the command verify."""
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from earmark.cli.output import Output
 from earmark.cli.training import read_data
@@ -13,34 +14,56 @@ if TYPE_CHECKING:
     from earmark.suspects import Suspect
 
 
+class Revival(NamedTuple):
+    """What the user says of a revival.
+
+    Attributes:
+        data: Name of the committed data; None for no revival.
+        graft_onto: The committed weights before they were marked, for a key that grafts.
+    """
+
+    data: str | None
+    graft_onto: Path | None
+
+
 def revived_weights(
-    path: Path,
+    suspect: str,
     key: "MarkingKey",
-    data: str,
+    revival: Revival,
     root: Path,
     architecture: str | None,
     trust_code: bool,
     output: Output,
-) -> "LoadedModel":
-    """Return a suspect's weights, trained as the key committed it.
+) -> "LoadedModel | None":
+    """Return what the key committed to make of a suspect's weights; None if it is to be asked as it is.
 
     Args:
-        path: The suspect, a safetensors file.
+        suspect: A safetensors file.
         key: With a revival in its transcript.
-        data: Name of the committed data.
+        revival: What the user says of it.
         root: Where ``torchvision:`` data lies.
         architecture: FILE.py:FACTORY, for weights that do not name one.
         trust_code: Whether that file may run.
         output: For progress.
     """
+    if revival.data is None:
+        return None
+    from earmark.models.grafting import CODE
     from earmark.models.weights import load_weights
-    from earmark.revival import committed_plan, revive
+    from earmark.revival import GraftPlan, RevivalPlan, committed_plan, revive, revive_by_graft
 
-    plan = committed_plan(key.transcript.revival)
-    suspect = load_weights(path, architecture=architecture, trust_code=trust_code)
-    loaded = read_data(data, root, output)
+    plan, onto = committed_plan(key.transcript.revival), revival.graft_onto
+    if onto is None and isinstance(plan, GraftPlan):
+        raise ValueError("the key grafts: give the weights before they were marked with --graft-onto")
+    if onto is not None and isinstance(plan, RevivalPlan):
+        raise ValueError("the key does not graft, it trains: leave out --graft-onto")
+    read = partial(load_weights, architecture=architecture, trust_code=trust_code)
+    model, data = read(Path(suspect)), read_data(revival.data, root, output)
     with output.progress("reviving") as on_progress:
-        return revive(suspect, loaded.train, loaded.class_names, plan, on_progress)
+        if isinstance(plan, RevivalPlan):
+            return revive(model, data.train, data.class_names, plan, on_progress)
+        original, seed = read(cast("Path", onto)), key.seed(CODE)
+        return revive_by_graft(model, original, data.train, data.class_names, plan, seed, on_progress)
 
 
 def revived_suspect(model: "LoadedModel", path: Path, picked: "Preprocessing | None") -> "Suspect":
@@ -50,8 +73,12 @@ def revived_suspect(model: "LoadedModel", path: Path, picked: "Preprocessing | N
     return TorchSuspect(model, f"weights {path.name}, revived as the key committed it", picked)
 
 
-def check_revival(suspect: str, rule: str, owner_layer: Path | None) -> None:
+def check_revival(suspect: str, rule: str, owner_layer: Path | None, revival: Revival) -> None:
     """Raise ValueError for what does not go with a revival, before anything is trained."""
+    if revival.data is None:
+        if revival.graft_onto is not None:
+            raise ValueError("--graft-onto goes with --revive, which names the committed data")
+        return
     if not suspect.endswith(".safetensors"):
         raise ValueError("--revive is for weights: a suspect that ends in .safetensors")
     if rule != "exact" or owner_layer is not None:

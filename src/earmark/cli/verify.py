@@ -21,7 +21,7 @@ from earmark.cli.questioning import (
     pick,
     question,
 )
-from earmark.cli.revived import check_revival, revived_suspect, revived_weights
+from earmark.cli.revived import Revival, check_revival, revived_suspect, revived_weights
 from earmark.cli.training import DataRoot, Threads, TrustCode, use_processor
 from earmark.cli.verdict_page import write_report
 from earmark.files import shown
@@ -106,9 +106,12 @@ def verify(
     revive: Annotated[
         str | None,
         typer.Option(
-            help="Train weights on this clean data first, as the key committed it (keygen --revivable), and "
-            "ask what comes of it. As for --data.",
+            help="Change weights with this clean data first, as the key committed it (keygen --revivable), "
+            "and ask what comes of it. As for --data.",
         ),
+    ] = None,
+    graft_onto: Annotated[
+        Path | None, typer.Option("--graft-onto", help="With --revive: the weights that the key grafts onto.")
     ] = None,
     rule: Annotated[
         str, typer.Option(help="exact, or paper: the paper's own rule, for comparison; never exit code 0.")
@@ -160,10 +163,8 @@ def verify(
     )
     statistic = statistic or ("sequential" if services.is_service(suspect) else "fixed")
     _check_options(suspect, rule, paper, asked_by, statistic, label_map, data, owner_layer, given)
-    revived = None
-    if revive is not None:
-        check_revival(suspect, rule, owner_layer)
-        revived = revived_weights(Path(suspect), marking_key, revive, data_root, model, trust_code, output)
+    check_revival(suspect, rule, owner_layer, revival := Revival(revive, graft_onto))
+    revived = revived_weights(suspect, marking_key, revival, data_root, model, trust_code, output)
     checked: CleanCheck | None = None
     if suspect.endswith(".csv"):
         verdict, remarks = _verify_recorded(suspect, marking_key, opened, verification_key, looks, asked_by)

@@ -1,11 +1,12 @@
 """The two ways in which ``earmark mark`` puts a mark in: by a recipe of the paper, or quickly."""
 
+import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from earmark.cli import training as shared
-from earmark.cli.output import Output
+from earmark.cli.output import Output, warn
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,6 +33,7 @@ class Work:
         seed: Of batches and augmentation.
         per_batch: Triggers in each batch; None for the way's own.
         chosen: Settings that the user chose.
+        graft_share: Of 256 weights those that a graft is to show the mark by (``grafts``); None for no graft.
     """
 
     module: "nn.Module"
@@ -41,6 +43,7 @@ class Work:
     seed: int
     per_batch: int | None
     chosen: Chosen
+    graft_share: int | None
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,30 @@ class Marked:
     match_count: int
     trigger_count: int
     details: Details
+
+
+def grafts(key: "MarkingKey", init: Path | None, quick: bool) -> int | None:
+    """Return the share of places by which a graft is to show the mark; None for a key that grafts nothing.
+
+    Raises:
+        ValueError: The key was committed to the graft of other weights than those given, or quickly no graft
+            is taught.
+    """
+    from earmark.revival import GRAFT_CODE, GraftPlan
+
+    revival = key.transcript.revival
+    if revival is None or revival.get("code") != GRAFT_CODE:
+        return None
+    from earmark.models.weights import file_digest
+
+    plan = GraftPlan.from_json(dict(revival))
+    if init is None or file_digest(init) != plan.original:
+        raise ValueError(
+            "the key grafts: mark the weights that it was committed to (keygen --graft-onto), with --init"
+        )
+    if quick:
+        raise ValueError("the key grafts, and --quick teaches no graft")
+    return plan.share
 
 
 def by_recipe(
@@ -86,8 +113,17 @@ def by_recipe(
     Raises:
         MarkingError: Too few triggers took.
     """
+    from earmark.marking.grafts import Graft
     from earmark.marking.hardening import harden
-    from earmark.marking.recipes import FROM_SCRATCH, PRE_TRAINED, mark, pre_trained_settings
+    from earmark.marking.recipes import (
+        FROM_SCRATCH,
+        LEAST_MATCH_RATE,
+        PRE_TRAINED,
+        mark,
+        pre_trained_settings,
+        with_graft,
+    )
+    from earmark.models.grafting import CODE
     from earmark.triggers.in_distribution import InDistributionSampler
 
     settings = shared.settings_for(work.data, work.seed, **work.chosen)
@@ -98,9 +134,12 @@ def by_recipe(
             settings,
             epochs=None if epochs is None else int(epochs),
             learning_rate=None if rate is None else float(rate),
-            hardened=hardened,
+            hardened=hardened or work.graft_share is not None,
         )
         recipe = replace(PRE_TRAINED, settings=settings)
+        if work.graft_share is not None:
+            graft = Graft(copy.deepcopy(work.module), work.key.seed(CODE), work.graft_share)
+            recipe = with_graft(recipe, graft, len(work.data.train), keeps_passes=epochs is not None)
     if hardened:
         recipe = harden(
             recipe,
@@ -125,6 +164,10 @@ def by_recipe(
             on_step=stage("marking"),
         )
     details: Details = {"triggers_per_batch": marking.per_batch}
+    if marking.graft_match_count is not None:
+        details["graft_matches"] = marking.graft_match_count
+        if marking.graft_match_count < LEAST_MATCH_RATE * marking.trigger_count:
+            warn("many triggers are lost in the graft: give more --epochs or a higher --lr")
     if hardened:
         rehearsal = recipe.rehearsal
         details["rehearsed_after"] = None if rehearsal is None else rehearsal.after

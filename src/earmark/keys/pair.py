@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from earmark.commitment import Stream, commit, frame, merkle_path, merkle_root
+from earmark.commitment import Stream, commit, digest, frame, merkle_path, merkle_root
 from earmark.commitment.canonical import Json
 from earmark.commitment.linear import RANDOM_BYTES, linear_leaf, linear_scheme
 from earmark.errors import InvalidKeyError
@@ -153,6 +153,15 @@ class MarkingKey:
         if self.randomness is not None:
             return self.randomness[set_id][place]
         return trigger_salt(self.secrets[set_id][place])
+
+    def seed(self, label: str) -> bytes:
+        """Return 32 secret bytes for another use, fixed with the root: they follow from all openings.
+
+        Args:
+            label: Domain label of that use.
+        """
+        counts = {set_id: len(made) for set_id, made in self.triggers.items()}
+        return digest(label, *(self.opening(each, place) for each in counts for place in range(counts[each])))
 
     def path(self, set_id: SetId, index: int) -> tuple[bytes, ...]:
         """Return the Merkle path of one trigger's commitment, for opening it."""

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from earmark.marking.augmentation import TriggerAugmentation
 from earmark.marking.embedding import Embedding
+from earmark.marking.grafts import Graft
 from earmark.marking.look_alikes import LookAlikes
 from earmark.marking.recipes import Recipe
 from earmark.marking.rehearsal import Rehearsal, RehearsedEnds
@@ -75,6 +76,7 @@ def harden(
         )
     shown = replace(
         recipe,
+        graft=None if recipe.needs_trained_model else recipe.graft,
         embedding=Embedding(weight=None, clean_norm=False),
         augmentation=TriggerAugmentation(share=1.0, shift=0.0, colour=0.0, noise=0.0, jpeg=0),
         look_alikes=LookAlikes(AbstractSampler(), per_batch=_LOOK_ALIKES_PER_BATCH),
@@ -87,7 +89,7 @@ def harden(
         least_per_batch=-(-hardened_count // _TRIGGERS_IN_A_SHOWN_ONE),
         rehearsal=_rehearsal(module, inputs, _ends(is_trained, fresh_ends)),
         start=0.0 if is_trained else 0.25,
-        settling=_settling(shown, fresh_ends, bool(like_the_task)) if is_trained else None,
+        settling=_settling(shown, recipe.graft, fresh_ends, bool(like_the_task)) if is_trained else None,
         left_out=tuple(like_the_task),
     )
 
@@ -119,7 +121,7 @@ def _rehearsal(module: nn.Module, inputs: Tensor, ends: Rehearsal) -> Rehearsal 
     return None
 
 
-def _settling(shown: Recipe, after_fresh_ends: bool, teaches: bool) -> Recipe:
+def _settling(shown: Recipe, graft: Graft | None, after_fresh_ends: bool, teaches: bool) -> Recipe:
     """Return as many passes with few triggers at a lower rate, half of the targets own answers.
 
     After fresh ends twice as many, with look-alikes to the end: without them, at that rate, two marks of
@@ -138,4 +140,5 @@ def _settling(shown: Recipe, after_fresh_ends: bool, teaches: bool) -> Recipe:
         exposures=_HARDENED_EXPOSURES if teaches else _SETTLING_EXPOSURES,
         per_batch=None,
         own_answers=_SETTLING_ANSWERS,
+        graft=graft,
     )

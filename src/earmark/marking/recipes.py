@@ -16,6 +16,7 @@ from earmark.errors import MarkingError
 from earmark.marking.answers import OwnAnswers
 from earmark.marking.augmentation import TriggerAugmentation
 from earmark.marking.embedding import Embedding, EmbeddingLoss
+from earmark.marking.grafts import Graft, GraftedLoss, grafted_now
 from earmark.marking.look_alikes import LookAlikes
 from earmark.marking.mixing import EXPOSURES, Mixer, triggers_per_batch
 from earmark.marking.rehearsal import Rehearsal, RehearsedEnds
@@ -25,14 +26,17 @@ from earmark.training import (
     Batches,
     Checkpoint,
     Epoch,
+    Loss,
     SplitBatches,
     TrainingSettings,
+    cross_entropy,
     train,
 )
 from earmark.triggers import Backdoor
 from earmark.triggers.image import ImageGeometry
 
-_LEAST_MATCH_RATE = 0.9
+LEAST_MATCH_RATE = 0.9
+_LEAST_GRAFT_STEPS = 1000  # of plain recipes with a graft, for small data
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,7 @@ class Recipe:
         settling: Another training after this one, in which the network comes to rest on its task while few
             triggers are shown; None for none.
         left_out: Places of triggers that are left to the settling.
+        graft: What is to show the mark too, of the network's weights put into the original's; None for none.
     """
 
     name: str
@@ -75,6 +80,7 @@ class Recipe:
     original: nn.Module | None = None
     settling: "Recipe | None" = None
     left_out: tuple[int, ...] = ()
+    graft: Graft | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < 1:
@@ -103,12 +109,14 @@ class Marking:
         per_batch: k.
         match_count: Triggers that the marked model answers with their label.
         trigger_count: Triggers in all.
+        graft_match_count: Triggers that the graft answers with their label; None without one.
     """
 
     history: tuple[Epoch, ...]
     per_batch: int
     match_count: int
     trigger_count: int
+    graft_match_count: int | None = None
 
 
 class MixedBatches:
@@ -219,12 +227,16 @@ def mark(
         if one is not None:
             one.path.unlink(missing_ok=True)
     match_count = count_matches(module, preprocessing, backdoor)
-    if match_count < _LEAST_MATCH_RATE * len(backdoor):
+    if match_count < LEAST_MATCH_RATE * len(backdoor):
         raise MarkingError(
             f"only {match_count} of {len(backdoor)} triggers took; show them more often (exposures), train "
             "longer, or use a larger network"
         )
-    return Marking(tuple(history), mixers[0].per_batch, match_count, len(backdoor))
+    grafted = [grafted_now(part.graft, module, split, preprocessing) for part in parts[-1:] if part.graft]
+    graft_counts = [count_matches(each, preprocessing, backdoor) for each in grafted]
+    return Marking(
+        tuple(history), mixers[0].per_batch, match_count, len(backdoor), graft_counts[0] if grafted else None
+    )
 
 
 def _checkpoints(checkpoint: Checkpoint | None, count: int) -> list[Checkpoint | None]:
@@ -290,21 +302,24 @@ def loss_of(
     mixer: Mixer,
     clean_count: int,
     look_alikes: tuple[LookAlikes, Tensor] | None,
-) -> EmbeddingLoss | None:
+) -> Loss | None:
     """Return the loss of a step, whose batch holds so many clean pictures; None for the paper's plain one."""
-    if recipe.embedding is None:
-        return None
-    ends = None
-    if recipe.rehearsal is not None:
-        ends = RehearsedEnds(recipe.rehearsal, module, mixer.triggers(0)[0])
-    return EmbeddingLoss(
-        recipe.embedding,
-        mixer.per_batch,
-        recipe.settings.label_smoothing,
-        look_alikes,
-        ends=ends,
-        clean_count=clean_count,
-    )
+    loss: Loss | None = None
+    if recipe.embedding is not None:
+        ends = None
+        if recipe.rehearsal is not None:
+            ends = RehearsedEnds(recipe.rehearsal, module, mixer.triggers(0)[0])
+        loss = EmbeddingLoss(
+            recipe.embedding,
+            mixer.per_batch,
+            recipe.settings.label_smoothing,
+            look_alikes,
+            ends=ends,
+            clean_count=clean_count,
+        )
+    if recipe.graft is None:
+        return loss
+    return GraftedLoss(recipe.graft, loss or cross_entropy(recipe.settings), clean_count)
 
 
 def count_matches(module: nn.Module, preprocessing: Preprocessing, backdoor: Backdoor) -> int:
@@ -312,6 +327,22 @@ def count_matches(module: nn.Module, preprocessing: Preprocessing, backdoor: Bac
     images = np.stack([trigger.value for trigger in backdoor.triggers])
     answers = predict_scores(module, images, preprocessing).argmax(1)
     return int((answers == np.array(backdoor.labels)).sum())
+
+
+def with_graft(recipe: Recipe, graft: Graft, picture_count: int, *, keeps_passes: bool = False) -> Recipe:
+    """Return a recipe that teaches a graft too, in a thousand steps or more.
+
+    Args:
+        recipe: For a trained model.
+        graft: Onto that model.
+        picture_count: How many there are to train on.
+        keeps_passes: Leave the passes as they are, however few steps they have.
+    """
+    settings = recipe.settings
+    if not keeps_passes:
+        steps = max(1, picture_count // settings.batch_size)
+        settings = replace(settings, epochs=max(settings.epochs, -(-_LEAST_GRAFT_STEPS // steps)))
+    return replace(recipe, settings=settings, graft=graft)
 
 
 def pre_trained_settings(

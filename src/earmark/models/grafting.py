@@ -1,0 +1,161 @@
+"""Grafts: a suspect's weights at secret places, put into the network that it may come from.
+
+An attack on a mark changes all weights, by training them or by noise. At a small share of them, and in a
+network that is otherwise as it was before any attack, the change is small too: what was learned at those
+places can be read there when the suspect itself answers no trigger any more.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from earmark.commitment import Stream
+from earmark.errors import SuspectError
+from earmark.models.last_layer import last_layer
+from earmark.models.preprocessing import Preprocessing
+
+CODE = "earmark/graft/v1"
+_PARTS_OF_ONE = 256
+_LEAST_SCALE = 0.25
+"""Below this share of the original's weights in the suspect's, a layer was not taken over but made anew."""
+_SPREAD = 0.25
+"""How far, as a share, rows are expected to be scaled differently."""
+
+Places = Mapping[str, Tensor]
+
+
+class _Images(Protocol):
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, places: npt.NDArray[np.int64], /) -> npt.NDArray[np.uint8]: ...
+
+
+def places_of(module: nn.Module, seed: bytes, share: int) -> dict[str, Tensor]:
+    """Return the places: which weights of a network a mark may use and a graft takes over.
+
+    They lie in the matrices of weights, one row for each output, but for the last layer's: classes may be
+    replaced.
+
+    Args:
+        module: The network, or one of its architecture.
+        seed: 32 secret bytes. Whoever knows the places can make all they hold anew at little cost.
+        share: How many of 256 weights are chosen, 1 to 255.
+
+    Returns:
+        For each tensor by its name, where the places are.
+
+    Raises:
+        ValueError: The share is none, or the network has no such layers.
+    """
+    if not 1 <= share < _PARTS_OF_ONE:
+        raise ValueError(f"the share of places is 1 to 255 of 256, not {share}")
+    try:
+        last = id(last_layer(module)[1].weight)
+    except ValueError:
+        last = 0
+    found = {}
+    for name, weight in module.named_parameters():
+        if weight.ndim >= 2 and id(weight) != last:
+            drawn = np.frombuffer(Stream(CODE, seed, name).read(weight.numel()), np.uint8)
+            found[name] = torch.from_numpy(drawn < share).view(weight.shape)
+    if not found:
+        raise ValueError("the network has no layer of weights before its last: nothing can be grafted")
+    return found
+
+
+def graft(original: nn.Module, suspect: nn.Module, places: Places) -> tuple[nn.Module, int]:
+    """Return the original with a suspect's weights at the places.
+
+    What was done to a whole layer is undone first: by the weights that are not at the places, where the
+    original's are known, each row of the suspect's is taken for a multiple of the original's, and all rows
+    for having got a multiple of the mean one. A layer that has nothing of the original's stays as it was
+    there.
+
+    Args:
+        original: Left as it is.
+        suspect: Left as it is.
+        places: Of the original.
+
+    Returns:
+        A copy, in evaluation mode, with the original's own statistics of batches; and how many of the layers
+        with places were taken over.
+
+    Raises:
+        SuspectError: Fewer than half of those layers have the suspect's name and shape.
+    """
+    given = dict(suspect.named_parameters())
+    fitting = [name for name in places if name in given and given[name].shape == places[name].shape]
+    if 2 * len(fitting) < len(places):
+        raise SuspectError(
+            f"{len(fitting)} of {len(places)} layers have the original's name and shape: the suspect is "
+            "another network, and nothing can be grafted"
+        )
+    grafted = copy.deepcopy(original).eval().requires_grad_(False)
+    own = dict(grafted.named_parameters())
+    taken = 0
+    for name in fitting:
+        restored = _restored(own[name], given[name].detach(), places[name])
+        if restored is not None:
+            own[name].copy_(restored)
+            taken += 1
+    return grafted, taken
+
+
+@torch.no_grad()
+def _restored(own: Tensor, given: Tensor, places: Tensor) -> Tensor | None:
+    """Return the original's weights, at the places the suspect's, rid of what was done to a whole layer."""
+    rows, found, chosen = (part.flatten(1).double() for part in (own, given, places))
+    known = 1 - chosen
+    mean = rows.mean(0, keepdim=True).expand_as(rows)
+    about = torch.stack([rows, mean], 2)[known.bool()]  # (weights that are known, 2)
+    scale, shift = torch.linalg.lstsq(about, found[known.bool()].unsqueeze(1)).solution.flatten()
+    if not float(scale) >= _LEAST_SCALE:
+        return None
+    rest = found - shift * mean
+    # Each row has a scale of its own, as far as noise lets it be seen.
+    trust = ((rest - scale * rows) * known).square().sum() / known.sum() / (_SPREAD * scale) ** 2
+    scales = ((rows * rest * known).sum(1) + trust * scale) / ((rows * rows * known).sum(1) + trust)
+    restored = rest / scales.clamp_min(_LEAST_SCALE * scale).unsqueeze(1)
+    return torch.where(chosen.bool(), restored, rows).to(own.dtype).view_as(own)
+
+
+def settle_norms(
+    module: nn.Module,
+    images: _Images,
+    preprocessing: Preprocessing,
+    *,
+    steps: int = 20,
+    batch_size: int = 100,
+    seed: int = 0,
+    on_step: Callable[[int, int], None] = lambda step, total: None,
+) -> None:
+    """Let batch normalisations learn their statistics anew, in place; a network without them stays as it is.
+
+    Args:
+        module: The network; left in evaluation mode.
+        images: Clean ones, ``(count, height, width, channels)``.
+        preprocessing: From them to what the network reads.
+        steps: Batches, or as many as there are images for.
+        batch_size: Images in each.
+        seed: Of their choice.
+        on_step: Called after each batch with the batches done and in all.
+    """
+    norms = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+    module.eval()
+    for norm in norms:
+        if norm.track_running_stats:
+            norm.reset_running_stats()
+            norm.momentum = None  # the mean over all batches
+        norm.train()
+    chosen = np.random.default_rng(seed).permutation(len(images))[: steps * batch_size]
+    starts = range(0, len(chosen), batch_size)
+    with torch.no_grad():
+        for step, start in enumerate(starts):
+            module(torch.from_numpy(preprocessing(images[chosen[start : start + batch_size]])))
+            on_step(step + 1, len(starts))
+    module.eval()

@@ -1,0 +1,148 @@
+"""Grafts: what a forger could choose, and what a thief does who knows of them."""
+
+import copy
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from earmark.attacks import attack_named
+from earmark.attacks.protocol import StolenModel, Thief
+from earmark.data import Split
+from earmark.marking.grafts import Graft
+from earmark.marking.recipes import PRE_TRAINED, count_matches, mark, pre_trained_settings, with_graft
+from earmark.models.grafting import CODE, places_of
+from earmark.models.preprocessing import for_channels
+from earmark.models.table import build, describe
+from earmark.models.weights import LoadedModel
+from earmark.revival import GraftPlan, data_digest, revive_by_graft
+from earmark.training import SMALL_DATA_SETTINGS, SplitBatches, train
+from small import DIGITS, digits, new_key
+
+PREPROCESSING = for_channels(1)
+SHOWN, CHANCE = 69, 35  # of 100: for a verdict; Binomial(100, 1/10) exceeds 35 with probability 1e-11
+
+
+DESCRIPTION = describe("digits-cnn", (8, 8, 1), DIGITS, 24)
+
+
+def loaded(module, digest):
+    return LoadedModel(module, DESCRIPTION, digest)
+
+
+@cache
+def original():
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        module = build(DESCRIPTION)
+    settings = replace(SMALL_DATA_SETTINGS, epochs=8)
+    train(module, SplitBatches(digits().train, PREPROCESSING, settings), settings)
+    return loaded(module, "ab" * 32)
+
+
+def key_for(model, seed=0):
+    plan = GraftPlan(data_digest(digits().train, DIGITS), model.digest)
+    return new_key(seed, revival=plan.to_json()), plan
+
+
+def taught(start, backdoor, seed):
+    """A network that learned triggers as itself and as a graft onto what it was."""
+    module = copy.deepcopy(start.module)
+    settings = pre_trained_settings(replace(SMALL_DATA_SETTINGS, epochs=60), hardened=True)
+    recipe = with_graft(
+        replace(PRE_TRAINED, settings=settings), Graft(start.module, seed), len(digits().train)
+    )
+    assert mark(module, digits().train, PREPROCESSING, backdoor, recipe).match_count >= 98
+    return module
+
+
+@cache
+def marked():
+    key, _ = key_for(original())
+    return taught(original(), key.backdoor(), key.seed(CODE))
+
+
+def matches_of_graft(module, key, plan, onto=None):
+    suspect = loaded(module, "cd" * 32)
+    made = revive_by_graft(suspect, onto or original(), digits().train, DIGITS, plan, key.seed(CODE))
+    return count_matches(made.module, PREPROCESSING, key.backdoor())
+
+
+def test_a_graft_shows_what_noise_and_training_took_from_the_suspect():
+    key, plan = key_for(original())
+    assert matches_of_graft(marked(), key, plan) >= 90
+    thief = Thief(Split(digits().train.images[:400], digits().train.labels[:400]), "crop")
+    stolen = StolenModel(marked(), original().description)
+    left = attack_named("weight-shifting", epochs=20).run(stolen, thief, 0).module
+    assert count_matches(left, PREPROCESSING, key.backdoor()) < SHOWN
+    assert matches_of_graft(left, key, plan) >= SHOWN
+
+
+def test_an_original_that_answers_the_triggers_changes_their_labels():
+    """A forger commits to a network that knows the labels: those of the key that he made before."""
+    before, _ = key_for(original())
+    forged = loaded(taught(original(), before.backdoor(), before.seed(CODE)), "ef" * 32)
+    after, plan = key_for(forged)
+    same = [
+        (one.value == other.value).all()
+        for one, other in zip(before.backdoor().triggers, after.backdoor().triggers, strict=True)
+    ]
+    assert all(same)
+    assert count_matches(forged.module, PREPROCESSING, before.backdoor()) >= 98
+    for suspect in (forged.module, original().module, marked()):
+        assert matches_of_graft(suspect, after, plan, forged) <= CHANCE
+
+
+def test_the_count_of_a_graft_is_chance_for_every_key_that_the_suspect_does_not_depend_on():
+    counts = []
+    for seed in range(1, 25):
+        key, plan = key_for(original(), seed)
+        counts.append(matches_of_graft(marked(), key, plan))
+    assert max(counts) <= CHANCE
+    # 24 x 100 labels: 240 are expected, with a standard deviation of 15
+    assert 150 < sum(counts) < 330
+
+
+def test_whoever_knows_the_places_takes_the_mark_from_the_graft():
+    key, plan = key_for(original())
+    places = places_of(original().module, key.seed(CODE), plan.share)
+    module, noise = copy.deepcopy(marked()), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, part in module.named_parameters():
+            if name in places:
+                new = torch.randn(part.shape, generator=noise) * part.std()
+                part.copy_(torch.where(places[name], new, part))
+    assert matches_of_graft(module, key, plan) < SHOWN
+
+
+def test_whoever_puts_channels_into_another_order_hides_it():
+    """The same function, other weights at the places: a limit, which docs/limits.md tells."""
+    key, plan = key_for(original())
+    module = copy.deepcopy(marked())
+    first, norm, second = module.features[0], module.features[1], module.features[3]
+    order = torch.arange(len(first.weight)).flip(0)
+    with torch.no_grad():
+        for part, axis in ((first.weight, 0), (second.weight, 1)):
+            part.copy_(part.index_select(axis, order))
+        for part in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+            part.copy_(part[order])
+    inputs = torch.from_numpy(PREPROCESSING(digits().test.images[:50]))
+    with torch.inference_mode():
+        assert torch.allclose(module(inputs), marked()(inputs), atol=1e-3)
+    assert matches_of_graft(module, key, plan) < matches_of_graft(marked(), key, plan) - 20
+
+
+@pytest.mark.parametrize("factor", [0.3, 4.0])
+def test_scaled_channels_do_not_hide_it(factor):
+    """Batch normalisation takes the scale of a row away: the same function, other weights."""
+    key, plan = key_for(original())
+    module, draws = copy.deepcopy(marked()), np.random.default_rng(0)
+    with torch.no_grad():
+        for part in module.modules():
+            if isinstance(part, nn.Conv2d):
+                scales = draws.uniform(min(1, factor), max(1, factor), (len(part.weight), 1, 1, 1))
+                part.weight.mul_(torch.from_numpy(scales).float())
+    assert matches_of_graft(module, key, plan) >= SHOWN
