@@ -391,6 +391,9 @@ KINDS = titled("512 abstract pictures, asked alone", "abstract-seed{}")
 KINDS |= titled("128 held-out pictures of the task, asked alone", "in-distribution-seed{}")
 
 
+KIND_NAMES = ("abstract", "in-distribution")
+
+
 def two_kinds() -> str:
     """Return marks of two kinds of triggers, each kind asked alone."""
     return marks_beside(KINDS, read("robustness-two-kinds"))
@@ -445,16 +448,80 @@ def plain_rows() -> list[Row]:
 
 def two_kinds_cost() -> str:
     """Return what these marks cost in accuracy, and how many triggers took."""
-    runs = result("two-kinds")["runs"]
+    return cost_of("two-kinds")
+
+
+def grafted_cost() -> str:
+    """Return the same of marks that were taught as a graft too."""
+    return cost_of("two-kinds-graft")
+
+
+def cost_of(name: str) -> str:
+    """Return what marks of two kinds of triggers cost, and how many took."""
+    runs = result(name)["runs"]
+    grafts = any("graft_matches" in run for run in runs.values())
     lines = [
-        "| seed | accuracy before | marked | matches of 512 abstract pictures | of 128 held-out pictures |",
-        "|---|---|---|---|---|",
+        "| seed | accuracy before | marked | matches of 512 abstract pictures | of 128 held-out pictures |"
+        + (" of all in the graft |" if grafts else ""),
+        "|---|---|---|---|---|" + ("---|" if grafts else ""),
     ]
     for seed, run in runs.items():
-        matches = " | ".join(str(run["matches"][kind]) for kind in ("abstract", "in-distribution"))
+        matches = " | ".join(str(run["matches"][kind]) for kind in KIND_NAMES)
+        matches += f" | {run['graft_matches']}" if grafts else ""
         lines.append(f"| {seed} | {run['accuracy_before']:.2f} % | {run['accuracy']:.2f} % | {matches} |")
     points = paired_by_seed([run["accuracy_before"] - run["accuracy"] for run in runs.values()], 0.5)
     return "\n".join(lines) + f"\n\nPoints lost: {lost(points)}.\n"
+
+
+def grafted() -> str:
+    """Return what attacked models answer as they are, and what their grafts answer."""
+    cells = result("grafts")["cells"]
+    rows = read("robustness-two-kinds-graft")
+    pairs: dict[str, list[Row]] = {}
+    for row in rows:
+        pairs.setdefault(f"{row['attack']}, seed {row['model'][-1]}", []).append(row)
+    asked = {name: pair_of(pair) for name, pair in pairs.items() if name in cells}
+    attacks = [name for name, _ in worst_first(grouped(asked.values()))]
+    seeds = sorted({name[-1] for name in asked})
+    titles = [f"seed {seed}: as it is | in the graft" for seed in seeds]
+    lines = [f"| attack | {' | '.join(titles)} |", "|" + "---|" * (1 + 2 * len(seeds))]
+    shown = []
+    for attack in attacks:
+        said = []
+        for name in (f"{attack}, seed {seed}" for seed in seeds):
+            said.append(beside(asked.get(name)))
+            said.append(in_graft(cells[name]) if name in cells else "–")
+            if name in cells and asked[name]["outcome"] != "survived":
+                shown.append("**" not in said[-1])
+        lines.append(f"| {attack} | {' | '.join(said)} |")
+    none = [in_graft(cells[name]) if (name := f"none, seed {seed}") in cells else "–" for seed in seeds]
+    lines.insert(
+        2,
+        f"| none | {' | '.join(f'{beside_none(cells, seed)} | {one}' for seed, one in zip(seeds, none, strict=True))} |",
+    )
+    others = [
+        cell["grafted"] for name, cell in cells.items() if name.rpartition(",")[0] not in (*attacks, "none")
+    ]
+    spans = [[cell[kind]["matches"] for cell in others] for kind in KIND_NAMES]
+    about = " and ".join(f"{min(span)} to {max(span)}" for span in spans)
+    return (
+        "\n".join(lines)
+        + f"\n\nWhere neither kind shows the mark of the suspect as it is, the graft shows it in {sum(shown)} of {len(shown)}. "
+        f"Grafts of {len(others)} networks from the same originals that do not depend on these keys: {about} matches.\n"
+    )
+
+
+def in_graft(cell: dict[str, Any]) -> str:
+    """Return the matches of either kind in a graft, and whether they show nothing."""
+    kinds = [cell["grafted"][kind] for kind in KIND_NAMES]
+    words = " + ".join(str(kind["matches"]) for kind in kinds)
+    return words if max(kind["bits"] for kind in kinds) >= OWNED_BITS else f"{words}: **not shown**"
+
+
+def beside_none(cells: dict[str, Any], seed: str) -> str:
+    """Return the matches of either kind in a marked model that nobody attacked."""
+    found = cells[f"none, seed {seed}"]["as it is"]
+    return " + ".join(str(found[kind]["matches"]) for kind in KIND_NAMES)
 
 
 def entangled() -> str:
@@ -614,6 +681,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "fresh-ends": fresh_ends,
     "two-kinds": two_kinds,
     "two-kinds-cost": two_kinds_cost,
+    "two-kinds-graft-cost": grafted_cost,
+    "grafts": grafted,
     "two-kinds-elsewhere": two_kinds_elsewhere,
     "two-kinds-short": two_kinds_short,
     "entangled": entangled,

@@ -23,6 +23,7 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from earmark.commitment import digest, frame
@@ -38,6 +39,7 @@ CODE = "earmark/revival/v1"
 GRAFT_CODE = "earmark/revival-graft/v1"
 _STEPS_LIMIT = 100_000
 _GRAFT_STEPS_LIMIT = 1000
+_PICTURES_FOR_ORDER = 100
 _CHUNK = 1000
 
 
@@ -328,10 +330,13 @@ def revive_by_graft(
     if original.digest != plan.original:
         raise FormatError("the weights to graft onto are not those that the key committed")
     places = places_of(original.module, seed, plan.share)
-    module, taken = graft(original.module, suspect.module, places)
-    if taken == 0:
+    some = split.images[np.random.default_rng(plan.seed).permutation(len(split))[:_PICTURES_FOR_ORDER]]
+    read = [torch.from_numpy(model.description.preprocessing(some)) for model in (original, suspect)]
+    module, taken = graft(original.module, suspect.module, places, (read[0], read[1]))
+    if 3 * taken < len(places):
         raise SuspectError(
-            "nothing of the original's weights is in the suspect's, in any layer: it was not made from them"
+            f"{len(places) - taken} of {len(places)} layers have nothing of the original's weights: the "
+            "suspect does not come from them"
         )
     settle_norms(
         module,

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from earmark.commitment import Stream
 from earmark.errors import SuspectError
+from earmark.models.alignment import in_order, orders_of
 from earmark.models.last_layer import last_layer
 from earmark.models.preprocessing import Preprocessing
 
@@ -68,18 +69,22 @@ def places_of(module: nn.Module, seed: bytes, share: int) -> dict[str, Tensor]:
     return found
 
 
-def graft(original: nn.Module, suspect: nn.Module, places: Places) -> tuple[nn.Module, int]:
+def graft(
+    original: nn.Module, suspect: nn.Module, places: Places, seen: tuple[Tensor, Tensor] | None = None
+) -> tuple[nn.Module, int]:
     """Return the original with a suspect's weights at the places.
 
-    What was done to a whole layer is undone first: by the weights that are not at the places, where the
-    original's are known, each row of the suspect's is taken for a multiple of the original's, and all rows
-    for having got a multiple of the mean one. A layer that has nothing of the original's stays as it was
-    there.
+    What was done to whole layers is undone first. By the weights that are not at the places, where the
+    original's are known, channels are put back into its order; rows and columns of the suspect's are taken
+    for multiples of the original's, and all rows for having got a multiple of the mean one. A layer that has
+    nothing of the original's stays as it was there.
 
     Args:
         original: Left as it is.
         suspect: Left as it is.
         places: Of the original.
+        seen: The same clean pictures as the original and as the suspect reads them, to tell by what channels
+            do which is which; None where they are known to be in order.
 
     Returns:
         A copy, in evaluation mode, with the original's own statistics of batches; and how many of the layers
@@ -97,9 +102,13 @@ def graft(original: nn.Module, suspect: nn.Module, places: Places) -> tuple[nn.M
         )
     grafted = copy.deepcopy(original).eval().requires_grad_(False)
     own = dict(grafted.named_parameters())
+    orders = None if seen is None else orders_of((original, seen[0]), (suspect, seen[1]), fitting)
     taken = 0
     for name in fitting:
-        restored = _restored(own[name], given[name].detach(), places[name])
+        known, found = ~places[name], given[name].detach()
+        if orders is not None:
+            found = in_order(own[name].detach(), found, known, orders.get(name))
+        restored = _restored(own[name], found, known)
         if restored is not None:
             own[name].copy_(restored)
             taken += 1
@@ -107,21 +116,31 @@ def graft(original: nn.Module, suspect: nn.Module, places: Places) -> tuple[nn.M
 
 
 @torch.no_grad()
-def _restored(own: Tensor, given: Tensor, places: Tensor) -> Tensor | None:
-    """Return the original's weights, at the places the suspect's, rid of what was done to a whole layer."""
-    rows, found, chosen = (part.flatten(1).double() for part in (own, given, places))
-    known = 1 - chosen
+def _restored(own: Tensor, given: Tensor, known: Tensor) -> Tensor | None:
+    """Return the original's weights where they are known, else the suspect's, rid of what was done to all."""
+    rows, found, is_known = (
+        part.flatten(2) if part.ndim > 2 else part.unsqueeze(2) for part in (own, given, known)
+    )
+    rows, found = rows.double(), found.double()  # (outputs, inputs, places of a filter)
     mean = rows.mean(0, keepdim=True).expand_as(rows)
-    about = torch.stack([rows, mean], 2)[known.bool()]  # (weights that are known, 2)
-    scale, shift = torch.linalg.lstsq(about, found[known.bool()].unsqueeze(1)).solution.flatten()
+    about = torch.stack([rows[is_known], mean[is_known]], 1)
+    scale, shift = torch.linalg.lstsq(about, found[is_known].unsqueeze(1)).solution.flatten()
     if not float(scale) >= _LEAST_SCALE:
         return None
-    rest = found - shift * mean
-    # Each row has a scale of its own, as far as noise lets it be seen.
-    trust = ((rest - scale * rows) * known).square().sum() / known.sum() / (_SPREAD * scale) ** 2
-    scales = ((rows * rest * known).sum(1) + trust * scale) / ((rows * rows * known).sum(1) + trust)
-    restored = rest / scales.clamp_min(_LEAST_SCALE * scale).unsqueeze(1)
-    return torch.where(chosen.bool(), restored, rows).to(own.dtype).view_as(own)
+    rest = (found - shift * mean) / scale
+    for axes in ((1, 2), (0, 2)):
+        rest = rest / _multiples(rows * is_known, rest * is_known, axes)
+    return torch.where(is_known, rows, rest).to(own.dtype).view_as(own)
+
+
+def _multiples(own: Tensor, found: Tensor, axes: tuple[int, int]) -> Tensor:
+    """Return what multiples of the original's the rows, or columns, are: 1 as far as noise hides it."""
+    noise = (found - own).square().sum() / (own != 0).sum().clamp_min(1)
+    trust = noise / _SPREAD**2
+    multiples = ((own * found).sum(axes, keepdim=True) + trust) / (
+        own.square().sum(axes, keepdim=True) + trust
+    )
+    return multiples.clamp_min(_LEAST_SCALE)
 
 
 def settle_norms(

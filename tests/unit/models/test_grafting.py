@@ -142,6 +142,54 @@ def test_a_new_last_layer_for_other_classes_does_not_matter():
     assert made.classifier.out_features == len(CLASSES)
 
 
+def permuted(module, seed=4):
+    """The same function with every block's inner channels in another order, and other scales of them."""
+    other, draws = copy.deepcopy(module), torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for block in other.blocks:
+            count = block.conv1.out_channels
+            order = torch.randperm(count, generator=draws)
+            scales = 0.5 + torch.rand(count, generator=draws)
+            block.conv1.weight.copy_(block.conv1.weight[order])
+            for part in (block.norm2.weight, block.norm2.bias):
+                part.copy_(part[order] * scales)
+            for part in (block.norm2.running_mean, block.norm2.running_var):
+                part.copy_(part[order])
+            block.conv2.weight.copy_(block.conv2.weight[:, order] / scales.view(1, -1, 1, 1))
+    return other
+
+
+def test_channels_in_another_order_are_put_back():
+    places = places_of(network(), SEED, 32)
+    suspect = marked(places)
+    turned = permuted(suspect)
+    inputs = torch.randn(40, 3, 16, 16, generator=torch.Generator().manual_seed(5))
+    with torch.no_grad():
+        assert torch.allclose(turned(inputs), suspect(inputs), atol=1e-3)
+    by_place, _ = graft(network(), turned, places)
+    in_order, taken = graft(network(), turned, places, (inputs, inputs))
+    straight, _ = graft(network(), suspect, places, (inputs, inputs))
+    assert taken == len(places)
+    assert distance(straight, suspect, places) < 1e-3
+    assert distance(by_place, suspect, places) > 0.25
+    assert distance(in_order, suspect, places) < 0.15
+
+
+def test_noise_does_not_make_an_order_look_better_than_the_true_one():
+    places, inputs = places_of(network(), SEED, 32), torch.randn(40, 3, 16, 16)
+    noise = torch.Generator().manual_seed(3)
+    noisy = changed(
+        marked(places), lambda name, part: part + torch.randn(part.shape, generator=noise) * part.std()
+    )
+    by_place, _ = graft(network(), noisy, places)
+    in_order, _ = graft(network(), noisy, places, (inputs, inputs))
+    same = [
+        torch.allclose(one, other)
+        for one, other in zip(by_place.parameters(), in_order.parameters(), strict=True)
+    ]
+    assert all(same)
+
+
 def test_another_network_is_refused():
     places = places_of(network(), SEED, 32)
     wider = build(describe("resnet18", (16, 16, 3), CLASSES, 4))
