@@ -41,8 +41,8 @@ def harden(
     the sampler; other ends of the network that read the triggers too, against new last layers. Each trigger
     is shown 60 times or more, one in 32 in every batch, and counts as much as a clean picture. From scratch
     the first quarter of the training goes without triggers. A trained model settles afterwards, in as many
-    passes at a fifth of the rate, with mirrored triggers alone: most of the accuracy comes back. What it is
-    worth, measured in a trained model: docs/robustness.md.
+    passes at a fifth of the rate, with mirrored triggers alone: most of the accuracy comes back. A graft is
+    taught then. What it is worth, measured in a trained model: docs/robustness.md.
 
     Args:
         recipe: One of the paper's; its numbers stay where these parts have none of their own.
@@ -76,7 +76,7 @@ def harden(
         )
     shown = replace(
         recipe,
-        graft=None if recipe.needs_trained_model else recipe.graft,
+        graft=None,
         embedding=Embedding(weight=None, clean_norm=False),
         augmentation=TriggerAugmentation(share=1.0, shift=0.0, colour=0.0, noise=0.0, jpeg=0),
         look_alikes=LookAlikes(AbstractSampler(), per_batch=_LOOK_ALIKES_PER_BATCH),

@@ -89,6 +89,8 @@ class Recipe:
             raise ValueError(f"own_answers is a share of the targets, 0 to 1, not {self.own_answers}")
         if self.embedding is None and (self.look_alikes or self.rehearsal):
             raise ValueError("look_alikes and rehearsal go with an embedding")
+        if self.graft is not None and not self.needs_trained_model:
+            raise ValueError("a graft is onto a trained model, and this recipe does not begin with one")
         if self.settling is not None and self.settling.settling is not None:
             raise ValueError("a settling has no other after it")
         if self.left_out and self.settling is None:

@@ -1,7 +1,9 @@
 """A graft's part of the loss."""
 
 import copy
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -9,11 +11,22 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402 - after the skip
 
 from earmark.marking.grafts import Graft, GraftedLoss  # noqa: E402 - after the skip
-from earmark.marking.recipes import PRE_TRAINED, with_graft  # noqa: E402 - after the skip
+from earmark.marking.hardening import harden  # noqa: E402 - after the skip
+from earmark.marking.recipes import FROM_SCRATCH, PRE_TRAINED, with_graft  # noqa: E402 - after the skip
 from earmark.models.grafting import places_of  # noqa: E402 - after the skip
+from earmark.models.preprocessing import for_channels  # noqa: E402 - after the skip
 from earmark.models.table import build, describe  # noqa: E402 - after the skip
+from earmark.triggers import Backdoor, Trigger  # noqa: E402 - after the skip
+from earmark.triggers.image import IMAGE  # noqa: E402 - after the skip
 
-SEED = b"s" * 32
+SEED, PREPROCESSING = b"s" * 32, for_channels(3)
+
+
+def small_backdoor():
+    pictures = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), np.uint8)
+    return Backdoor(
+        tuple(Trigger(IMAGE.name, IMAGE.encode(picture)) for picture in pictures), (0, 1, 2, 3) * 2, 4
+    )
 
 
 def network(seed=0):
@@ -144,6 +157,20 @@ def test_numbers_that_make_no_sense_are_refused(wrong):
 
 def test_neither_the_seed_nor_weights_are_printed():
     assert "sss" not in repr(Graft(network(), SEED))
+
+
+def test_a_graft_goes_with_a_recipe_for_trained_models():
+    with pytest.raises(ValueError, match="onto a trained model"):
+        replace(FROM_SCRATCH, graft=Graft(network(), SEED))
+
+
+def test_a_hardened_mark_learns_its_graft_while_it_settles():
+    graft = Graft(network(), SEED)
+    backdoor = small_backdoor()
+    recipe = harden(replace(PRE_TRAINED, graft=graft), network(), backdoor, PREPROCESSING, fresh_ends=True)
+    assert recipe.graft is None
+    assert recipe.settling.graft is graft
+    assert harden(PRE_TRAINED, network(), backdoor, PREPROCESSING).settling.graft is None
 
 
 def test_small_data_get_more_passes():
