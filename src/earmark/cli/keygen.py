@@ -1,7 +1,7 @@
 """The command ``earmark keygen``."""
 
 import getpass
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,10 +16,10 @@ from earmark.cli.passphrase import (
     PassphraseFile,
     passphrase,
 )
+from earmark.cli.revived import revival_to_commit
 from earmark.cli.trigger_sources import sampler_from
 
 if TYPE_CHECKING:
-    from earmark.commitment.canonical import Json
     from earmark.data import ClassificationData
     from earmark.data.rows import Table
     from earmark.data.texts import Texts
@@ -156,11 +156,7 @@ def keygen(
     sources = triggers_from or [_USUAL_SOURCES[task.geometry.kind]]
     plans = _plans(sources, triggers, sets, task, own, load, output)
     trigger_count = sum(plan.trigger_count for plan in plans)
-    if revivable is not None and task.geometry.kind != "image":
-        raise ValueError("--revivable is for pictures: no other suspects are trained again")
-    if graft_onto is not None and revivable is None:
-        raise ValueError("--graft-onto goes with --revivable: batch statistics are those of clean data")
-    revival = None if revivable is None else _revival(load(revivable), task, graft_onto)
+    revival = revival_to_commit(revivable, graft_onto, task, load)
     secret = passphrase(paths.key.name, passphrase_file, (VARIABLE,), new=True)
     if owner is None:
         keys.refuse_existing(paths.owner)
@@ -275,22 +271,6 @@ def _load(name: str, output: Output) -> "ClassificationData":
 
     with output.progress("reading data") as on_progress:
         return load_data(name, on_progress=on_progress)
-
-
-def _revival(data: "ClassificationData", task: "Task", graft_onto: Path | None) -> "Mapping[str, Json]":
-    """Return what the transcript says of a revival with this data."""
-    from earmark.revival import GraftPlan, RevivalPlan, data_digest
-
-    if set(data.class_names) != set(task.class_names):
-        raise ValueError("--revivable: the data's classes are not the key's")
-    digest = data_digest(data.train, data.class_names)
-    if graft_onto is None:
-        return RevivalPlan(digest, augmentation=data.augmentation).to_json()
-    from earmark.models.weights import file_digest, read_description
-
-    if set(read_description(graft_onto).class_names) != set(task.class_names):
-        raise ValueError("--graft-onto: the classes of these weights are not the key's")
-    return GraftPlan(digest, file_digest(graft_onto)).to_json()
 
 
 def _own(data: str | None, input_shape: str | None, classes: Path | None) -> "Table | Texts | None":

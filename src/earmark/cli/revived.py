@@ -1,4 +1,4 @@
-"""A suspect after the revival that its key committed, for the command verify."""
+"""What a key commits of a revival, and a suspect after it: for the commands keygen and verify."""
 
 from functools import partial
 from pathlib import Path
@@ -8,10 +8,39 @@ from earmark.cli.output import Output
 from earmark.cli.training import read_data
 
 if TYPE_CHECKING:
-    from earmark.keys import MarkingKey
+    from collections.abc import Callable, Mapping
+
+    from earmark.commitment.canonical import Json
+    from earmark.data import ClassificationData
+    from earmark.keys import MarkingKey, Task
     from earmark.models.preprocessing import Preprocessing
     from earmark.models.weights import LoadedModel
     from earmark.suspects import Suspect
+
+
+def revival_to_commit(
+    revivable: str | None, graft_onto: Path | None, task: "Task", load: "Callable[[str], ClassificationData]"
+) -> "Mapping[str, Json] | None":
+    """Return what the transcript says of a revival with this data; None for none."""
+    if revivable is None:
+        if graft_onto is not None:
+            raise ValueError("--graft-onto goes with --revivable: batch statistics are those of clean data")
+        return None
+    if task.geometry.kind != "image":
+        raise ValueError("--revivable is for pictures: no other suspects are trained again")
+    from earmark.revival import GraftPlan, RevivalPlan, data_digest
+
+    data = load(revivable)
+    if set(data.class_names) != set(task.class_names):
+        raise ValueError("--revivable: the data's classes are not the key's")
+    digest = data_digest(data.train, data.class_names)
+    if graft_onto is None:
+        return RevivalPlan(digest, augmentation=data.augmentation).to_json()
+    from earmark.models.weights import file_digest, read_description
+
+    if set(read_description(graft_onto).class_names) != set(task.class_names):
+        raise ValueError("--graft-onto: the classes of these weights are not the key's")
+    return GraftPlan(digest, file_digest(graft_onto)).to_json()
 
 
 class Revival(NamedTuple):

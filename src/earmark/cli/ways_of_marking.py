@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from earmark.data import ClassificationData, Split
     from earmark.keys import MarkingKey
+    from earmark.marking.recipes import Marking, Recipe
     from earmark.models.description import ModelDescription
 
 DEFAULT_IMAGES = 10_000
@@ -115,14 +116,7 @@ def by_recipe(
     """
     from earmark.marking.grafts import Graft
     from earmark.marking.hardening import harden
-    from earmark.marking.recipes import (
-        FROM_SCRATCH,
-        LEAST_MATCH_RATE,
-        PRE_TRAINED,
-        mark,
-        pre_trained_settings,
-        with_graft,
-    )
+    from earmark.marking.recipes import FROM_SCRATCH, PRE_TRAINED, mark, pre_trained_settings, with_graft
     from earmark.models.grafting import CODE
     from earmark.triggers.in_distribution import InDistributionSampler
 
@@ -163,17 +157,24 @@ def by_recipe(
             on_look_alike=stage("drawing look-alikes"),
             on_step=stage("marking"),
         )
+    return Marked(recipe.name, marking.match_count, marking.trigger_count, _details(recipe, marking))
+
+
+def _details(recipe: "Recipe", marking: "Marking") -> Details:
+    """Return what there is to say of a recipe's mark, with a remark if its graft shows little."""
+    from earmark.marking.recipes import LEAST_MATCH_RATE
+
     details: Details = {"triggers_per_batch": marking.per_batch}
     if marking.graft_match_count is not None:
         details["graft_matches"] = marking.graft_match_count
         if marking.graft_match_count < LEAST_MATCH_RATE * marking.trigger_count:
             warn("many triggers are lost in the graft: give more --epochs or a higher --lr")
-    if hardened:
+    if recipe.name.startswith("hardened"):
         rehearsal = recipe.rehearsal
         details["rehearsed_after"] = None if rehearsal is None else rehearsal.after
         details["left_to_settling"] = len(recipe.left_out)
         details["fresh_ends"] = rehearsal is not None and rehearsal.fresh
-    return Marked(recipe.name, marking.match_count, marking.trigger_count, details)
+    return details
 
 
 def quickly(work: Work, images: int | None, output: Output) -> Marked:
