@@ -476,52 +476,48 @@ def cost_of(name: str) -> str:
 def grafted() -> str:
     """Return what attacked models answer as they are, and what their grafts answer."""
     cells = result("grafts")["cells"]
-    rows = read("robustness-two-kinds-graft")
     pairs: dict[str, list[Row]] = {}
-    for row in rows:
+    for row in read("robustness-two-kinds-graft"):
         pairs.setdefault(f"{row['attack']}, seed {row['model'][-1]}", []).append(row)
     asked = {name: pair_of(pair) for name, pair in pairs.items() if name in cells}
-    attacks = [name for name, _ in worst_first(grouped(asked.values()))]
+    order = [name for name, _ in worst_first(grouped(asked.values()))]
+    known = dict.fromkeys(name.rpartition(",")[0] for name in cells)
+    turned = [name for name in known if name.endswith("then in another order")]
     seeds = sorted({name[-1] for name in asked})
-    titles = [f"seed {seed}: as it is | in the graft" for seed in seeds]
-    lines = [f"| attack | {' | '.join(titles)} |", "|" + "---|" * (1 + 2 * len(seeds))]
-    shown = []
-    for attack in attacks:
-        said = []
-        for name in (f"{attack}, seed {seed}" for seed in seeds):
-            said.append(beside(asked.get(name)))
-            said.append(in_graft(cells[name]) if name in cells else "–")
-            if name in cells and asked[name]["outcome"] != "survived":
-                shown.append("**" not in said[-1])
+    titles = " | ".join(f"seed {seed}: as it is | in the graft" for seed in seeds)
+    lines = [f"| attack | {titles} |", "|" + "---|" * (1 + 2 * len(seeds))]
+    for attack in ["none", *order, *turned]:
+        names = [f"{attack}, seed {seed}" for seed in seeds]
+        said = [f"{as_it_is(name, asked, cells)} | {in_graft(cells.get(name))}" for name in names]
         lines.append(f"| {attack} | {' | '.join(said)} |")
-    none = [in_graft(cells[name]) if (name := f"none, seed {seed}") in cells else "–" for seed in seeds]
-    lines.insert(
-        2,
-        f"| none | {' | '.join(f'{beside_none(cells, seed)} | {one}' for seed, one in zip(seeds, none, strict=True))} |",
-    )
-    others = [
-        cell["grafted"] for name, cell in cells.items() if name.rpartition(",")[0] not in (*attacks, "none")
-    ]
-    spans = [[cell[kind]["matches"] for cell in others] for kind in KIND_NAMES]
+    lost_cells = [name for name, row in asked.items() if row["outcome"] in ("removed", "too costly")]
+    shown = sum("**" not in in_graft(cells[name]) for name in lost_cells)
+    others = [cells[name] for name in cells if name.rpartition(",")[0] not in ("none", *order, *turned)]
+    spans = [[cell["grafted"][kind]["matches"] for cell in others] for kind in KIND_NAMES]
     about = " and ".join(f"{min(span)} to {max(span)}" for span in spans)
     return (
         "\n".join(lines)
-        + f"\n\nWhere neither kind shows the mark of the suspect as it is, the graft shows it in {sum(shown)} of {len(shown)}. "
-        f"Grafts of {len(others)} networks from the same originals that do not depend on these keys: {about} matches.\n"
+        + f"\n\nWhere neither kind shows the mark of the suspect as it is, its graft does in {shown} of "
+        f"{len(lost_cells)}. Grafts of {len(others)} networks from the same originals that do not depend on these keys: {about} "
+        "matches.\n"
     )
 
 
-def in_graft(cell: dict[str, Any]) -> str:
+def as_it_is(name: str, asked: dict[str, Row], cells: dict[str, Any]) -> str:
+    """Return the matches of either kind in a suspect, and what the attack cost if a study says."""
+    if name in asked:
+        return beside(asked[name])
+    found = cells.get(name, {}).get("as it is")
+    return "–" if found is None else " + ".join(str(found[kind]["matches"]) for kind in KIND_NAMES)
+
+
+def in_graft(cell: dict[str, Any] | None) -> str:
     """Return the matches of either kind in a graft, and whether they show nothing."""
+    if cell is None:
+        return "–"
     kinds = [cell["grafted"][kind] for kind in KIND_NAMES]
     words = " + ".join(str(kind["matches"]) for kind in kinds)
     return words if max(kind["bits"] for kind in kinds) >= OWNED_BITS else f"{words}: **not shown**"
-
-
-def beside_none(cells: dict[str, Any], seed: str) -> str:
-    """Return the matches of either kind in a marked model that nobody attacked."""
-    found = cells[f"none, seed {seed}"]["as it is"]
-    return " + ".join(str(found[kind]["matches"]) for kind in KIND_NAMES)
 
 
 def entangled() -> str:

@@ -331,8 +331,11 @@ def revive_by_graft(
         raise FormatError("the weights to graft onto are not those that the key committed")
     places = places_of(original.module, seed, plan.share)
     some = split.images[np.random.default_rng(plan.seed).permutation(len(split))[:_PICTURES_FOR_ORDER]]
-    read = [torch.from_numpy(model.description.preprocessing(some)) for model in (original, suspect)]
-    module, taken = graft(original.module, suspect.module, places, (read[0], read[1]))
+    try:
+        read, seen = (torch.from_numpy(each.description.preprocessing(some)) for each in (original, suspect))
+        module, taken = graft(original.module, suspect.module, places, (read, seen))
+    except (RuntimeError, ValueError) as error:
+        raise SuspectError(f"the suspect cannot be grafted: {error}") from error
     if 3 * taken < len(places):
         raise SuspectError(
             f"{len(places) - taken} of {len(places)} layers have nothing of the original's weights: the "

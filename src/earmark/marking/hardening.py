@@ -42,7 +42,8 @@ def harden(
     is shown 60 times or more, one in 32 in every batch, and counts as much as a clean picture. From scratch
     the first quarter of the training goes without triggers. A trained model settles afterwards, in as many
     passes at a fifth of the rate, with mirrored triggers alone: most of the accuracy comes back. A graft is
-    taught then. What it is worth, measured in a trained model: docs/robustness.md.
+    taught then, and once more in half as many passes, in which it counts for less. What it is worth, measured
+    in a trained model: docs/robustness.md.
 
     Args:
         recipe: One of the paper's; its numbers stay where these parts have none of their own.
@@ -133,7 +134,7 @@ def _settling(shown: Recipe, graft: Graft | None, after_fresh_ends: bool, teache
     else:
         passes, share = settings.epochs, _SETTLING_RATE
         shown = replace(shown, embedding=None, look_alikes=None)
-    return replace(
+    settled = replace(
         shown,
         name="settling",
         settings=replace(settings, epochs=passes, learning_rate=share * settings.learning_rate),
@@ -141,4 +142,18 @@ def _settling(shown: Recipe, graft: Graft | None, after_fresh_ends: bool, teache
         per_batch=None,
         own_answers=_SETTLING_ANSWERS,
         graft=graft,
+    )
+    return settled if graft is None else replace(settled, settling=_again(settled, graft))
+
+
+def _again(settled: Recipe, graft: Graft) -> Recipe:
+    """Return half as many passes at a quarter of the rate, in which the graft counts for a third."""
+    settings = settled.settings
+    passes, rate = max(1, settings.epochs // 2), settings.learning_rate / 4
+    return replace(
+        settled,
+        name="settling again",
+        settings=replace(settings, epochs=passes, learning_rate=rate),
+        exposures=max(1, settled.exposures // 2),
+        graft=replace(graft, weight=graft.weight / 3),
     )

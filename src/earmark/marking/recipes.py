@@ -60,7 +60,7 @@ class Recipe:
             was marked; the rest is the label.
         original: Which network that was; None for the one that is given to be marked.
         settling: Another training after this one, in which the network comes to rest on its task while few
-            triggers are shown; None for none.
+            triggers are shown; it may have another after it. None for none.
         left_out: Places of triggers that are left to the settling.
         graft: What is to show the mark too, of the network's weights put into the original's; None for none.
     """
@@ -91,8 +91,6 @@ class Recipe:
             raise ValueError("look_alikes and rehearsal go with an embedding")
         if self.graft is not None and not self.needs_trained_model:
             raise ValueError("a graft is onto a trained model, and this recipe does not begin with one")
-        if self.settling is not None and self.settling.settling is not None:
-            raise ValueError("a settling has no other after it")
         if self.left_out and self.settling is None:
             raise ValueError("triggers that are left out need a settling in which they are taught")
 
@@ -190,7 +188,9 @@ def mark(
     Source:
         Adi et al. 2018, Section 4 (Mark) and Section 5 (from scratch, pre-trained)
     """
-    parts = [recipe] if recipe.settling is None else [recipe, recipe.settling]
+    parts = [recipe]
+    while (later_part := parts[-1].settling) is not None:
+        parts.append(later_part)
     batches = [SplitBatches(split, preprocessing, part.settings) for part in parts]
     lengths = [part.settings.epochs * made.steps_per_epoch for part, made in zip(parts, batches, strict=True)]
     kept = _checkpoints(checkpoint, len(parts))

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from earmark.models.modes import evaluating
 
 _ROUNDS = 3
+_MOST_CHANNELS = 4096  # beyond, likenesses of all pairs take gigabytes
 _AS_GOOD = 0.9
 """An order that fits so nearly as well as the best is left: in noise there always is a better one."""
 _LEAST_FIT = 0.4
@@ -75,8 +76,11 @@ def in_order(own: Tensor, given: Tensor, known: Tensor, seen: tuple[Tensor, Tens
             are not known: inputs are then taken to be in order at first.
 
     Returns:
-        The suspect's weights, permuted; as they are if that fits nearly as well.
+        The suspect's weights, permuted; as they are if that fits nearly as well, or if they have more than
+        4,096 outputs or inputs.
     """
+    if max(own.shape[:2]) > _MOST_CHANNELS:
+        return given
     mine = (own * known).flatten(2) if own.ndim > 2 else (own * known).unsqueeze(2)
     theirs = given.flatten(2) if given.ndim > 2 else given.unsqueeze(2)
     inputs = np.arange(own.shape[1])

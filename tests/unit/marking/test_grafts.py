@@ -170,7 +170,14 @@ def test_a_hardened_mark_learns_its_graft_while_it_settles():
     recipe = harden(replace(PRE_TRAINED, graft=graft), network(), backdoor, PREPROCESSING, fresh_ends=True)
     assert recipe.graft is None
     assert recipe.settling.graft is graft
-    assert harden(PRE_TRAINED, network(), backdoor, PREPROCESSING).settling.graft is None
+    again = recipe.settling.settling
+    assert again.graft.weight == pytest.approx(graft.weight / 3)
+    assert again.settings.learning_rate == pytest.approx(recipe.settling.settings.learning_rate / 4)
+    assert 2 * again.settings.epochs == recipe.settling.settings.epochs
+    assert again.settling is None
+    plain = harden(PRE_TRAINED, network(), backdoor, PREPROCESSING).settling
+    assert plain.graft is None
+    assert plain.settling is None
 
 
 def test_small_data_get_more_passes():

@@ -112,6 +112,19 @@ def test_another_network_is_refused():
         revive_by_graft(network(1, 4), network(0), clean(), DIGITS, plan(), SEED)
 
 
+def test_a_suspect_that_cannot_be_run_is_refused_with_the_reason():
+    class Broken(type(network(0).module)):
+        def forward(self, images):
+            raise RuntimeError("shapes do not fit")
+
+    broken = Broken(10, 1, 8)
+    broken.load_state_dict(derived().module.state_dict())
+    with pytest.raises(SuspectError, match="cannot be grafted: shapes do not fit"):
+        revive_by_graft(
+            LoadedModel(broken, network(0).description, "ab" * 32), network(0), clean(), DIGITS, plan(), SEED
+        )
+
+
 def test_a_plan_is_read_back_as_it_was_written():
     written = plan(share=7, steps=3, batch_size=50, seed=9)
     assert GraftPlan.from_json(written.to_json()) == written
