@@ -12,9 +12,10 @@ from torch import nn
 from earmark.attacks import attack_named
 from earmark.attacks.protocol import StolenModel, Thief
 from earmark.data import Split
+from earmark.errors import FormatError
 from earmark.marking.grafts import Graft
 from earmark.marking.recipes import PRE_TRAINED, count_matches, mark, pre_trained_settings, with_graft
-from earmark.models.grafting import CODE, places_of
+from earmark.models.grafting import CODE, graft, places_of, settle_norms
 from earmark.models.preprocessing import for_channels
 from earmark.models.table import build, describe
 from earmark.models.weights import LoadedModel
@@ -61,8 +62,7 @@ def taught(start, backdoor, seed):
 
 @cache
 def marked():
-    key, _ = key_for(original())
-    return taught(original(), key.backdoor(), key.seed(CODE))
+    return taught_before()[0].module
 
 
 @cache
@@ -86,16 +86,30 @@ def test_a_graft_shows_what_noise_and_training_took_from_the_suspect():
     assert matches_of_graft(attacked(), key, plan) >= SHOWN
 
 
+@cache
+def taught_before():
+    """A forger's network, which knows the labels of a key that he made before, and that key."""
+    key, plan = key_for(original())
+    return loaded(taught(original(), key.backdoor(), key.seed(CODE)), "ef" * 32), key, plan
+
+
+def test_an_original_that_was_chosen_after_the_labels_would_show_anything():
+    """Left out the rule: a few innocent weights, put into a network that knows the labels, answer as it does."""
+    forged, key, plan = taught_before()
+    places = places_of(original().module, key.seed(CODE), 1)
+    made, _ = graft(forged.module, original().module, places)
+    settle_norms(made, digits().train.images, PREPROCESSING)
+    assert count_matches(made, PREPROCESSING, key.backdoor()) >= SHOWN
+    with pytest.raises(FormatError, match="not those that the key committed"):
+        matches_of_graft(original().module, key, plan, forged)
+
+
 def test_an_original_that_answers_the_triggers_changes_their_labels():
-    """A forger commits to a network that knows the labels: those of the key that he made before."""
-    before, _ = key_for(original())
-    forged = loaded(taught(original(), before.backdoor(), before.seed(CODE)), "ef" * 32)
+    """He commits to that network: with another root, the labels are others."""
+    forged, before, _ = taught_before()
     after, plan = key_for(forged)
-    same = [
-        (one.value == other.value).all()
-        for one, other in zip(before.backdoor().triggers, after.backdoor().triggers, strict=True)
-    ]
-    assert all(same)
+    pairs = zip(before.backdoor().triggers, after.backdoor().triggers, strict=True)
+    assert all((one.value == other.value).all() for one, other in pairs)
     assert count_matches(forged.module, PREPROCESSING, before.backdoor()) >= 98
     for suspect in (forged.module, original().module, marked()):
         assert matches_of_graft(suspect, after, plan, forged) <= CHANCE
