@@ -23,10 +23,11 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from earmark.commitment import digest, frame
+from earmark.commitment import Stream, digest, frame
 from earmark.commitment.canonical import Json, canonical_json
 from earmark.commitment.reading import Fields
 from earmark.data import Split
@@ -38,7 +39,7 @@ from earmark.training import SplitBatches, TrainingSettings, train
 CODE = "earmark/revival/v1"
 GRAFT_CODE = "earmark/revival-graft/v1"
 _STEPS_LIMIT = 100_000
-_GRAFT_STEPS_LIMIT = 1000
+_GRAFT_LIMIT = 1000
 _PICTURES_FOR_ORDER = 100
 _CHUNK = 1000
 
@@ -231,7 +232,7 @@ class GraftPlan:
         original: SHA-256 of the weights file of the network before it was marked, hexadecimal.
         share: How many of 256 weights are places, 1 to 255 (``places_of``).
         steps: Batches by which batch normalisations learn their statistics anew, 1 to 1,000.
-        batch_size: Pictures in each.
+        batch_size: Pictures in each, 1 to 1,000.
         seed: Of their choice.
     """
 
@@ -245,7 +246,7 @@ class GraftPlan:
     def __post_init__(self) -> None:
         for name in ("data", "original"):
             _check_digest(name, getattr(self, name))
-        for name, most in (("share", 255), ("steps", _GRAFT_STEPS_LIMIT), ("batch_size", _STEPS_LIMIT)):
+        for name, most in (("share", 255), ("steps", _GRAFT_LIMIT), ("batch_size", _GRAFT_LIMIT)):
             if not 1 <= getattr(self, name) <= most:
                 raise ValueError(f"{name} must be 1 to {most:,}")
         if not 0 <= self.seed < 2**32:
@@ -278,8 +279,8 @@ class GraftPlan:
                 data=fields.text("data", 64),
                 original=head.text("original", 64),
                 share=head.integer("share", 1, 255),
-                steps=fields.integer("steps", 1, _GRAFT_STEPS_LIMIT),
-                batch_size=fields.object("order").integer("batch_size", 1, _STEPS_LIMIT),
+                steps=fields.integer("steps", 1, _GRAFT_LIMIT),
+                batch_size=fields.object("order").integer("batch_size", 1, _GRAFT_LIMIT),
                 seed=fields.integer("seed", 0, 2**32 - 1),
             )
         except ValueError as error:
@@ -329,13 +330,13 @@ def revive_by_graft(
         raise FormatError("the clean data is not what the key committed for its revival")
     if original.digest != plan.original:
         raise FormatError("the weights to graft onto are not those that the key committed")
+    if set(class_names) != set(original.description.class_names):
+        raise FormatError("the clean data's classes are not those of the weights to graft onto")
     places = places_of(original.module, seed, plan.share)
-    some = split.images[np.random.default_rng(plan.seed).permutation(len(split))[:_PICTURES_FOR_ORDER]]
-    try:
-        read, seen = (torch.from_numpy(each.description.preprocessing(some)) for each in (original, suspect))
-        module, taken = graft(original.module, suspect.module, places, (read, seen))
-    except (RuntimeError, ValueError) as error:
-        raise SuspectError(f"the suspect cannot be grafted: {error}") from error
+    preprocessing = original.description.preprocessing
+    order = _order(plan, len(split))
+    inputs = torch.from_numpy(preprocessing(split.images[order[:_PICTURES_FOR_ORDER]]))
+    module, taken = graft(original.module, suspect.module, places, inputs)
     if 3 * taken < len(places):
         raise SuspectError(
             f"{len(places) - taken} of {len(places)} layers have nothing of the original's weights: the "
@@ -344,14 +345,19 @@ def revive_by_graft(
     settle_norms(
         module,
         split.images,
-        original.description.preprocessing,
-        steps=plan.steps,
+        preprocessing,
+        order=order[: plan.steps * plan.batch_size],
         batch_size=plan.batch_size,
-        seed=plan.seed,
         on_step=on_step,
     )
     digest_of_both = f"{suspect.digest} grafted by sha256:{plan.identity}"
     return LoadedModel(module, original.description, digest_of_both)
+
+
+def _order(plan: GraftPlan, count: int) -> npt.NDArray[np.int64]:
+    """Return the order in which clean pictures are used: that of numbers drawn for each of them."""
+    drawn = np.frombuffer(Stream(GRAFT_CODE, plan.seed).read(8 * count), ">u8")
+    return np.argsort(drawn, kind="stable")
 
 
 def committed_plan(revival: Mapping[str, Json] | None) -> RevivalPlan | GraftPlan:

@@ -7,7 +7,6 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from earmark.attacks import attack_named
 from earmark.attacks.protocol import StolenModel, Thief
@@ -16,6 +15,7 @@ from earmark.errors import FormatError
 from earmark.marking.grafts import Graft
 from earmark.marking.recipes import PRE_TRAINED, count_matches, mark, pre_trained_settings, with_graft
 from earmark.models.grafting import CODE, graft, places_of, settle_norms
+from earmark.models.prediction import predict_scores
 from earmark.models.preprocessing import for_channels
 from earmark.models.table import build, describe
 from earmark.models.weights import LoadedModel
@@ -98,7 +98,7 @@ def test_an_original_that_was_chosen_after_the_labels_would_show_anything():
     forged, key, plan = taught_before()
     places = places_of(original().module, key.seed(CODE), 1)
     made, _ = graft(forged.module, original().module, places)
-    settle_norms(made, digits().train.images, PREPROCESSING)
+    settle_norms(made, digits().train.images, PREPROCESSING, order=np.arange(len(digits().train)))
     assert count_matches(made, PREPROCESSING, key.backdoor()) >= SHOWN
     with pytest.raises(FormatError, match="not those that the key committed"):
         matches_of_graft(original().module, key, plan, forged)
@@ -137,6 +137,12 @@ def test_whoever_knows_the_places_takes_the_mark_from_the_graft():
     assert matches_of_graft(module, key, plan) < SHOWN
 
 
+def accuracy_of(module):
+    test = digits().test
+    scores = predict_scores(module, test.images, PREPROCESSING)
+    return float((scores.argmax(1) == test.labels).mean())
+
+
 def in_another_order(module):
     """The same function with the channels of its first two convolutions in another order."""
     other = copy.deepcopy(module)
@@ -161,14 +167,21 @@ def test_whoever_puts_channels_into_another_order_hides_nothing():
     assert matches_of_graft(in_another_order(attacked()), key, plan) >= SHOWN
 
 
-@pytest.mark.parametrize("factor", [0.3, 4.0])
-def test_scaled_channels_do_not_hide_it(factor):
-    """Batch normalisation takes the scale of a row away: the same function, other weights."""
+@pytest.mark.parametrize("factor", [0.3, 4.0, 1000.0])
+def test_scaled_and_turned_channels_do_not_hide_it(factor):
+    """Batch normalisation takes scale and sign of a row away: the same function, other weights."""
     key, plan = key_for(original())
     module, draws = copy.deepcopy(marked()), np.random.default_rng(0)
     with torch.no_grad():
-        for part in module.modules():
-            if isinstance(part, nn.Conv2d):
-                scales = draws.uniform(min(1, factor), max(1, factor), (len(part.weight), 1, 1, 1))
-                part.weight.mul_(torch.from_numpy(scales).float())
+        for place in (0, 3, 6):
+            row, norm = module.features[place], module.features[place + 1]
+            scales = draws.uniform(min(1, factor), max(1, factor), len(row.weight))
+            scales *= draws.choice([-1, 1], len(scales))
+            scales[1] *= 1000  # one far from the others
+            by = torch.from_numpy(scales).float()
+            row.weight.mul_(by.view(-1, 1, 1, 1))
+            norm.running_mean.mul_(by)
+            norm.running_var.mul_(by**2)
+            norm.weight.mul_(by.sign())
+    assert accuracy_of(module) > accuracy_of(marked()) - 0.01
     assert matches_of_graft(module, key, plan) >= SHOWN

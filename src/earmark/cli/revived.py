@@ -1,6 +1,5 @@
 """What a key commits of a revival, and a suspect after it: for the commands keygen and verify."""
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -86,20 +85,26 @@ def revived_weights(
         raise ValueError("the key grafts: give the weights before they were marked with --graft-onto")
     if onto is not None and isinstance(plan, RevivalPlan):
         raise ValueError("the key does not graft, it trains: leave out --graft-onto")
-    read = partial(load_weights, architecture=architecture, trust_code=trust_code)
-    model, data = read(Path(suspect)), read_data(revival.data, root, output)
+    if onto is not None and architecture is not None:
+        raise ValueError("a graft is of weights whose file names their architecture: leave out --model")
+    model = load_weights(Path(suspect), architecture=architecture, trust_code=trust_code)
+    data = read_data(revival.data, root, output)
     with output.progress("reviving") as on_progress:
         if isinstance(plan, RevivalPlan):
             return revive(model, data.train, data.class_names, plan, on_progress)
-        original, seed = read(cast("Path", onto)), key.seed(CODE)
+        original, seed = load_weights(cast("Path", onto)), key.seed(CODE)
         return revive_by_graft(model, original, data.train, data.class_names, plan, seed, on_progress)
 
 
-def revived_suspect(model: "LoadedModel", path: Path, picked: "Preprocessing | None") -> "Suspect":
-    """Return the suspect that a revived model is."""
-    from earmark.suspects.torch import TorchSuspect
+def revived_suspect(
+    model: "LoadedModel", path: Path, picked: "Preprocessing | None", architecture: str | None
+) -> "Suspect":
+    """Return the suspect that a revived model is; code that was its architecture is named with it."""
+    from earmark.suspects.torch import TorchSuspect, identity_in_code
 
-    return TorchSuspect(model, f"weights {path.name}, revived as the key committed it", picked)
+    identity = None if architecture is None else identity_in_code(model.digest, architecture)
+    name = f"weights {path.name}, revived as the key committed it"
+    return TorchSuspect(model, name, picked, identity=identity)
 
 
 def check_revival(suspect: str, rule: str, owner_layer: Path | None, revival: Revival) -> None:

@@ -173,7 +173,7 @@ def verify(
 
             def reopen(other: "Preprocessing | None") -> "Suspect":
                 if revived is not None:
-                    return revived_suspect(revived, Path(suspect), other)
+                    return revived_suspect(revived, Path(suspect), other, model)
                 return open_named(suspect, marking_key, other, model, trust_code, owner_layer, terms)
 
             found = reopen(picked)

@@ -9,6 +9,7 @@ triggers as it would without.
 import copy
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -18,6 +19,8 @@ from earmark.models.grafting import graft as put_together
 from earmark.models.grafting import places_of, settle_norms
 from earmark.models.preprocessing import Preprocessing
 from earmark.training import Loss, learning_loss
+
+_PICTURES = 2000  # for the statistics of batches
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,8 @@ def grafted_now(graft: Graft, module: nn.Module, split: Split, preprocessing: Pr
         preprocessing: From its images to what the network reads.
     """
     made, _ = put_together(graft.original, module, places_of(graft.original, graft.seed, graft.share))
-    settle_norms(made, split.images, preprocessing)
+    order = np.random.default_rng(0).permutation(len(split))[:_PICTURES]
+    settle_norms(made, split.images, preprocessing, order=order)
     return made
 
 

@@ -225,17 +225,17 @@ def mark(
             on_epoch=_numbered(on_epoch, passes, history),
             keeps_checkpoint=bool(later),
         )
+    match_count = count_matches(module, preprocessing, backdoor)
+    grafted = [grafted_now(part.graft, module, split, preprocessing) for part in parts[-1:] if part.graft]
+    graft_counts = [count_matches(each, preprocessing, backdoor) for each in grafted]
     for one in kept:
         if one is not None:
             one.path.unlink(missing_ok=True)
-    match_count = count_matches(module, preprocessing, backdoor)
     if match_count < LEAST_MATCH_RATE * len(backdoor):
         raise MarkingError(
             f"only {match_count} of {len(backdoor)} triggers took; show them more often (exposures), train "
             "longer, or use a larger network"
         )
-    grafted = [grafted_now(part.graft, module, split, preprocessing) for part in parts[-1:] if part.graft]
-    graft_counts = [count_matches(each, preprocessing, backdoor) for each in grafted]
     return Marking(
         tuple(history), mixers[0].per_batch, match_count, len(backdoor), graft_counts[0] if grafted else None
     )

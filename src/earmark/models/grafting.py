@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from earmark.commitment import Stream
 from earmark.errors import SuspectError
-from earmark.models.alignment import in_order, orders_of
+from earmark.models.alignment import put_back, signatures_of_both
 from earmark.models.last_layer import last_layer
 from earmark.models.preprocessing import Preprocessing
 
@@ -24,6 +24,7 @@ CODE = "earmark/graft/v1"
 _PARTS_OF_ONE = 256
 _LEAST_SCALE = 0.25
 """Below this share of the original's weights in the suspect's, a layer was not taken over but made anew."""
+_MEDIAN_OF_SQUARE = 0.455  # of a standard normal variable's
 _SPREAD = 0.25
 """How far, as a share, rows are expected to be scaled differently."""
 
@@ -70,21 +71,21 @@ def places_of(module: nn.Module, seed: bytes, share: int) -> dict[str, Tensor]:
 
 
 def graft(
-    original: nn.Module, suspect: nn.Module, places: Places, seen: tuple[Tensor, Tensor] | None = None
+    original: nn.Module, suspect: nn.Module, places: Places, inputs: Tensor | None = None
 ) -> tuple[nn.Module, int]:
     """Return the original with a suspect's weights at the places.
 
     What was done to whole layers is undone first. By the weights that are not at the places, where the
-    original's are known, channels are put back into its order; rows and columns of the suspect's are taken
-    for multiples of the original's, and all rows for having got a multiple of the mean one. A layer that has
-    nothing of the original's stays as it was there.
+    original's are known, channels are put back into its order, scale and sign (``put_back``); then rows and
+    columns of the suspect's are taken for multiples of the original's, near to one, and all rows for having
+    got a multiple of the mean one. A layer that has nothing of the original's stays as it was there.
 
     Args:
         original: Left as it is.
         suspect: Left as it is.
         places: Of the original.
-        seen: The same clean pictures as the original and as the suspect reads them, to tell by what channels
-            do which is which; None where they are known to be in order.
+        inputs: Clean pictures as the original reads them, to tell by what channels do which is which; None
+            where they are known to be as they were.
 
     Returns:
         A copy, in evaluation mode, with the original's own statistics of batches; and how many of the layers
@@ -102,45 +103,53 @@ def graft(
         )
     grafted = copy.deepcopy(original).eval().requires_grad_(False)
     own = dict(grafted.named_parameters())
-    orders = None if seen is None else orders_of((original, seen[0]), (suspect, seen[1]), fitting)
+    seen = {} if inputs is None else signatures_of_both(original, suspect, inputs, fitting)
     taken = 0
     for name in fitting:
-        known, found = ~places[name], given[name].detach()
-        if orders is not None:
-            found = in_order(own[name].detach(), found, known, orders.get(name))
-        restored = _restored(own[name], found, known)
+        layer = [
+            part.detach().flatten(2) if part.ndim > 2 else part.detach().unsqueeze(2)
+            for part in (own[name], given[name], ~places[name])
+        ]
+        rows, found, known = layer[0].double(), layer[1].double(), layer[2]
+        if inputs is not None:
+            found = put_back(rows, found, known, seen.get(name))
+        restored = _restored(rows, found, known)
         if restored is not None:
-            own[name].copy_(restored)
+            own[name].copy_(restored.view_as(own[name]))
             taken += 1
     return grafted, taken
 
 
 @torch.no_grad()
-def _restored(own: Tensor, given: Tensor, known: Tensor) -> Tensor | None:
-    """Return the original's weights where they are known, else the suspect's, rid of what was done to all."""
-    rows, found, is_known = (
-        part.flatten(2) if part.ndim > 2 else part.unsqueeze(2) for part in (own, given, known)
-    )
-    rows, found = rows.double(), found.double()  # (outputs, inputs, places of a filter)
+def _restored(rows: Tensor, found: Tensor, known: Tensor) -> Tensor | None:
+    """Return the original's weights where they are known, else the suspect's, rid of what was done to all.
+
+    Each is ``(outputs, inputs, places of a filter)``. None for a layer that has nothing of the original's.
+    """
     mean = rows.mean(0, keepdim=True).expand_as(rows)
-    about = torch.stack([rows[is_known], mean[is_known]], 1)
-    scale, shift = torch.linalg.lstsq(about, found[is_known].unsqueeze(1)).solution.flatten()
-    if not float(scale) >= _LEAST_SCALE:
+    about = torch.stack([rows[known], mean[known]], 1)
+    inner = about.T @ about
+    inner += 1e-9 * inner.diagonal().mean().clamp_min(1e-300) * torch.eye(2, dtype=inner.dtype)
+    scale, shift = torch.linalg.solve(inner, about.T @ found[known])
+    if not float(scale) >= _LEAST_SCALE or not bool(torch.isfinite(found).all()):
         return None
     rest = (found - shift * mean) / scale
     for axes in ((1, 2), (0, 2)):
-        rest = rest / _multiples(rows * is_known, rest * is_known, axes)
-    return torch.where(is_known, rows, rest).to(own.dtype).view_as(own)
+        rest = rest / _multiples(rows * known, rest * known, known, axes)
+    return torch.where(known, rows, rest)
 
 
-def _multiples(own: Tensor, found: Tensor, axes: tuple[int, int]) -> Tensor:
-    """Return what multiples of the original's the rows, or columns, are: 1 as far as noise hides it."""
-    noise = (found - own).square().sum() / (own != 0).sum().clamp_min(1)
+def _multiples(own: Tensor, found: Tensor, known: Tensor, axes: tuple[int, int]) -> Tensor:
+    """Return what multiples of the original's the rows, or columns, are: 1 or -1 as far as noise hides it.
+
+    The size of the noise is a median, so that a few that are far off do not speak for all.
+    """
+    likeness, size = (own * found).sum(axes, keepdim=True), own.square().sum(axes, keepdim=True)
+    signs = torch.where(likeness < -0.5 * size, -1.0, 1.0).double()
+    noise = (found * signs - own)[known].square().median() / _MEDIAN_OF_SQUARE
     trust = noise / _SPREAD**2
-    multiples = ((own * found).sum(axes, keepdim=True) + trust) / (
-        own.square().sum(axes, keepdim=True) + trust
-    )
-    return multiples.clamp_min(_LEAST_SCALE)
+    multiples = (likeness * signs + trust) / (size + trust).clamp_min(1e-300)
+    return signs * multiples.clamp_min(_LEAST_SCALE)
 
 
 def settle_norms(
@@ -148,9 +157,8 @@ def settle_norms(
     images: _Images,
     preprocessing: Preprocessing,
     *,
-    steps: int = 20,
+    order: npt.NDArray[np.int64],
     batch_size: int = 100,
-    seed: int = 0,
     on_step: Callable[[int, int], None] = lambda step, total: None,
 ) -> None:
     """Let batch normalisations learn their statistics anew, in place; a network without them stays as it is.
@@ -159,9 +167,8 @@ def settle_norms(
         module: The network; left in evaluation mode.
         images: Clean ones, ``(count, height, width, channels)``.
         preprocessing: From them to what the network reads.
-        steps: Batches, or as many as there are images for.
-        batch_size: Images in each.
-        seed: Of their choice.
+        order: Places of the images to be used, batch after batch.
+        batch_size: Images in each; what is left over for the last is not used if there are others.
         on_step: Called after each batch with the batches done and in all.
     """
     norms = [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
@@ -171,10 +178,10 @@ def settle_norms(
             norm.reset_running_stats()
             norm.momentum = None  # the mean over all batches
         norm.train()
-    chosen = np.random.default_rng(seed).permutation(len(images))[: steps * batch_size]
-    starts = range(0, len(chosen), batch_size)
+    count = max(1, len(order) // batch_size)
     with torch.no_grad():
-        for step, start in enumerate(starts):
-            module(torch.from_numpy(preprocessing(images[chosen[start : start + batch_size]])))
-            on_step(step + 1, len(starts))
+        for step in range(count):
+            chosen = order[step * batch_size : (step + 1) * batch_size]
+            module(torch.from_numpy(preprocessing(images[chosen])))
+            on_step(step + 1, count)
     module.eval()

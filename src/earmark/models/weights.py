@@ -70,11 +70,16 @@ def load_weights(path: Path, *, architecture: str | None = None, trust_code: boo
         The model in evaluation mode.
 
     Raises:
+        ValueError: ``architecture`` is no code.
         FormatError: The file is malformed, its weights do not fit its architecture, or are not finite.
         MissingExtraError: The architecture's library is not installed.
     """
     description, shapes = _read(path)
     if architecture is not None:
+        if ".py:" not in architecture:
+            raise ValueError(
+                f"only code, FILE.py:FACTORY, takes a file's own architecture's place, not {architecture}"
+            )
         description = replace(description, architecture=architecture, options={})
     elif ".py:" in description.architecture:
         raise FormatError(

@@ -78,9 +78,19 @@ def open_weights(
     Where code is the architecture it decides as much as the weights do, and the identity names both.
     """
     model = load_weights(path, architecture=architecture, trust_code=trust_code)
-    identity = None
-    if architecture is not None and ".py:" in architecture:
-        code, _, factory = architecture.rpartition(":")
-        # Of another scheme: what the code imports and reads is not in it, so it names no whole model.
-        identity = f"python:sha256:{model.digest} in code sha256:{file_digest(Path(code))}:{factory}"
+    identity = None if architecture is None else identity_in_code(model.digest, architecture)
     return TorchSuspect(model, f"weights {path.name}", preprocessing, identity=identity)
+
+
+def identity_in_code(digest: str, architecture: str) -> str:
+    """Return the identity of weights whose architecture is code.
+
+    It is of another scheme than that of files: what the code imports and reads is not in it, so it names no
+    whole model.
+
+    Args:
+        digest: Of the weights, or what names them.
+        architecture: ``FILE.py:FACTORY``.
+    """
+    code, _, factory = architecture.rpartition(":")
+    return f"python:sha256:{digest} in code sha256:{file_digest(Path(code))}:{factory}"

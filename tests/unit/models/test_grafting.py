@@ -1,6 +1,7 @@
 """What of a suspect is put into the network that it may come from."""
 
 import copy
+import hashlib
 
 import numpy as np
 import pytest
@@ -142,6 +143,10 @@ def test_a_new_last_layer_for_other_classes_does_not_matter():
     assert made.classifier.out_features == len(CLASSES)
 
 
+def some_inputs():
+    return torch.randn(40, 3, 16, 16, generator=torch.Generator().manual_seed(5))
+
+
 def permuted(module, seed=4):
     """The same function with every block's inner channels in another order, and other scales of them."""
     other, draws = copy.deepcopy(module), torch.Generator().manual_seed(seed)
@@ -163,12 +168,12 @@ def test_channels_in_another_order_are_put_back():
     places = places_of(network(), SEED, 32)
     suspect = marked(places)
     turned = permuted(suspect)
-    inputs = torch.randn(40, 3, 16, 16, generator=torch.Generator().manual_seed(5))
+    inputs = some_inputs()
     with torch.no_grad():
         assert torch.allclose(turned(inputs), suspect(inputs), atol=1e-3)
     by_place, _ = graft(network(), turned, places)
-    in_order, taken = graft(network(), turned, places, (inputs, inputs))
-    straight, _ = graft(network(), suspect, places, (inputs, inputs))
+    in_order, taken = graft(network(), turned, places, inputs)
+    straight, _ = graft(network(), suspect, places, inputs)
     assert taken == len(places)
     assert distance(straight, suspect, places) < 1e-3
     assert distance(by_place, suspect, places) > 0.25
@@ -176,13 +181,13 @@ def test_channels_in_another_order_are_put_back():
 
 
 def test_noise_does_not_make_an_order_look_better_than_the_true_one():
-    places, inputs = places_of(network(), SEED, 32), torch.randn(40, 3, 16, 16)
+    places, inputs = places_of(network(), SEED, 32), some_inputs()
     noise = torch.Generator().manual_seed(3)
     noisy = changed(
         marked(places), lambda name, part: part + torch.randn(part.shape, generator=noise) * part.std()
     )
     by_place, _ = graft(network(), noisy, places)
-    in_order, _ = graft(network(), noisy, places, (inputs, inputs))
+    in_order, _ = graft(network(), noisy, places, inputs)
     same = [
         torch.allclose(one, other)
         for one, other in zip(by_place.parameters(), in_order.parameters(), strict=True)
@@ -199,11 +204,64 @@ def test_another_network_is_refused():
         graft(network(), nn.Linear(3, 2), places)
 
 
-def test_extreme_weights_give_a_graft_all_the_same():
+@pytest.mark.parametrize("factor", [0.0, 1e30, -1.0, 1e-30])
+def test_extreme_weights_give_a_graft_all_the_same(factor):
     places = places_of(network(), SEED, 32)
-    for factor in (0.0, 1e30, -1.0):
-        made, _ = graft(network(), changed(marked(places), lambda name, part, by=factor: part * by), places)
+    extreme = changed(marked(places), lambda name, part: part * factor)
+    for inputs in (None, some_inputs()):
+        made, _ = graft(network(), extreme, places, inputs)
         assert all(bool(torch.isfinite(part).all()) for part in made.parameters())
+
+
+def outlier(part, axis, factor):
+    part = part.clone()
+    part.select(axis, 1).mul_(factor)
+    return part
+
+
+@pytest.mark.parametrize(
+    ("axis", "factor"), [(0, -1.0), (0, 100.0), (0, -1e4), (0, 1e-4), (1, 100.0), (1, 1e4), (1, 1e-4)]
+)
+def test_one_channel_of_another_scale_or_sign_does_not_hide_the_others(axis, factor):
+    places = places_of(network(), SEED, 32)
+    suspect = marked(places)
+    turned = changed(suspect, lambda name, part: outlier(part, axis, factor) if name in places else part)
+    made, taken = graft(network(), turned, places, some_inputs())
+    assert taken == len(places)
+    # Where sizes are made alike, the suspect's own differ a little from the original's.
+    assert distance(made, suspect, places) < 0.25
+
+
+def test_a_channel_that_overflows_hides_nothing():
+    places = places_of(network(), SEED, 32)
+    suspect = marked(places)
+    with torch.no_grad():
+        suspect.blocks[2].norm2.weight[0], suspect.blocks[2].norm2.bias[0] = 0, 3e38
+        suspect.blocks[2].conv2.weight[:, 0] = 0
+    made, taken = graft(network(), suspect, places, some_inputs())
+    assert taken == len(places)
+    names = [name for name in places if name != "blocks.2.conv2.weight"]
+    assert distance(made, suspect, names) < 1e-3
+
+
+def test_a_suspect_that_cannot_be_run_is_grafted_as_it_lies():
+    places = places_of(network(), SEED, 32)
+    suspect = marked(places)
+    suspect.forward = lambda images: images.no_such_thing
+    made, taken = graft(network(), suspect, places, some_inputs())
+    assert taken == len(places)
+    assert distance(made, suspect, places) < 1e-3
+
+
+def test_the_places_are_those_of_the_specification():
+    """docs/formats/transcript-v1.md, written out: SHAKE-256 over the framed label, seed and name."""
+    name, share = "blocks.7.conv1.weight", 5
+    parts = [b"earmark/graft/v1", SEED, name.encode()]
+    framed = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
+    weight = dict(network().named_parameters())[name]
+    drawn = hashlib.shake_256(framed).digest(weight.numel())
+    expected = torch.tensor([byte < share for byte in drawn]).view(weight.shape)
+    assert torch.equal(places_of(network(), SEED, share)[name], expected)
 
 
 class Plain:
@@ -217,19 +275,22 @@ def test_norms_learn_the_statistics_of_the_given_pictures():
     module = network().train()
     images = np.random.default_rng(0).integers(0, 256, (60, 16, 16, 3), np.uint8)
     steps = []
-    settle_norms(module, images, Plain(), steps=5, batch_size=20, on_step=lambda *step: steps.append(step))
+    order = np.arange(60)
+    settle_norms(
+        module, images, Plain(), order=order, batch_size=20, on_step=lambda *step: steps.append(step)
+    )
     assert steps == [(1, 3), (2, 3), (3, 3)]
     assert not module.training
     with torch.no_grad():
         seen = module.stem[0](torch.from_numpy(Plain()(images))).mean((0, 2, 3))
     assert torch.allclose(module.stem[1].running_mean, seen, atol=1e-4)
     other = network()
-    settle_norms(other, images, Plain(), steps=5, batch_size=20)
+    settle_norms(other, np.concatenate([images, images[:1]]), Plain(), order=np.arange(61), batch_size=20)
     assert torch.equal(module.stem[1].running_var, other.stem[1].running_var)
 
 
 def test_a_network_without_norms_stays_as_it_is():
     module = nn.Sequential(nn.Flatten(), nn.Linear(768, 5), nn.Linear(5, 4)).train()
     before = [part.clone() for part in module.parameters()]
-    settle_norms(module, np.zeros((3, 16, 16, 3), np.uint8), Plain())
+    settle_norms(module, np.zeros((3, 16, 16, 3), np.uint8), Plain(), order=np.arange(3))
     assert all(torch.equal(one, other) for one, other in zip(before, module.parameters(), strict=True))
