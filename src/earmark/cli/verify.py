@@ -200,7 +200,7 @@ def verify(
             marking_key,
             command=shlex.join(["earmark", *sys.argv[1:]]),
             # The journal's digest binds to all of its entries: one that was cut back later shows.
-            files=_files(suspect, vk, owner_layer, journal_path),
+            files=_files(suspect, vk, owner_layer or graft_onto, journal_path),
             remarks=remarks,
             clean_accuracy=None if checked is None else checked.words,
             include_triggers=not without_triggers,
@@ -293,12 +293,12 @@ def _judged(
     return verdict, services.remarks_on(found, measurement) if is_remote else ()
 
 
-def _files(suspect: str, vk: Path | None, owner_layer: Path | None, journal: Path) -> tuple[Path, ...]:
+def _files(suspect: str, vk: Path | None, owners: Path | None, journal: Path) -> tuple[Path, ...]:
     """Return the files whose digests stand in the report."""
     found = (
         services.place_of(suspect),
         vk,
-        owner_layer,
+        owners,
         journal,
         services.record_path(journal) if services.is_service(suspect) else None,
     )
