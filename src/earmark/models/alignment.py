@@ -130,8 +130,9 @@ def _ordered(mine: Tensor, theirs: Tensor, inputs: Tensor, of_inputs: Tensor) ->
 
 def _evened(weights: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return weights with rows and columns of mean square one, and what each was divided by."""
-    rows, columns = torch.ones_like(weights[:, :1, :1]), torch.ones_like(weights[:1, :, :1])
-    weights = weights / weights.abs().amax().clamp_min(_LEAST)
+    largest = weights.abs().amax().clamp_min(_LEAST)
+    rows, columns = largest * torch.ones_like(weights[:, :1, :1]), torch.ones_like(weights[:1, :, :1])
+    weights = weights / largest
     for _ in range(_EVENING_ROUNDS):
         size = weights.square().mean((1, 2), keepdim=True).sqrt().clamp_min(1e-30)
         weights, rows = weights / size, rows * size

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402 - after the skip
 
 from earmark.errors import SuspectError  # noqa: E402 - after the skip
+from earmark.models.alignment import put_back  # noqa: E402 - after the skip
 from earmark.models.grafting import graft, places_of, settle_norms  # noqa: E402 - after the skip
 from earmark.models.table import build, describe  # noqa: E402 - after the skip
 
@@ -230,6 +231,13 @@ def test_one_channel_of_another_scale_or_sign_does_not_hide_the_others(axis, fac
     assert taken == len(places)
     # Where sizes are made alike, the suspect's own differ a little from the original's.
     assert distance(made, suspect, places) < 0.25
+
+
+def test_what_is_put_back_has_the_size_of_the_original():
+    own = 40 * torch.randn(12, 20, 9, generator=torch.Generator().manual_seed(6)).double()
+    order = torch.randperm(12, generator=torch.Generator().manual_seed(7))
+    back = put_back(own, 0.001 * own[order], torch.ones_like(own).bool(), None)
+    assert torch.allclose(back, own, rtol=1e-6)
 
 
 def test_a_channel_that_overflows_hides_nothing():
