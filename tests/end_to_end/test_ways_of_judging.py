@@ -1,5 +1,6 @@
 """Label maps, statistics, the paper's rule and the owner's layer, by the commands."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -253,6 +254,33 @@ def test_a_key_without_a_revival_revives_nothing(case):
     assert "commits no revival" in one_line_error(result)
 
 
+CODE = """
+from earmark.models.digits_cnn import DigitsCNN
+
+def make(class_count, input_shape):
+    return DigitsCNN(class_count, 1, 24)
+"""
+
+
+def test_code_that_was_the_architecture_is_named_with_a_revived_suspect(revivable):
+    (revivable / "code.py").write_text(CODE)
+    with_code = ["--model", "code.py:make", "--trust-code"]
+    plain = verify(revivable, "--revive", "digits")["suspect"]["identity"]
+    coded = verify(revivable, "--revive", "digits", *with_code)["suspect"]["identity"]
+    assert "code" not in plain
+    assert coded.startswith("python:sha256:")
+    assert "revived by sha256:" in coded
+    assert f"in code sha256:{hashlib.sha256(CODE.encode()).hexdigest()}:make" in coded
+
+
+@pytest.mark.parametrize("architecture", ["resnet18", "timm:resnet18"])
+def test_no_other_architecture_takes_the_place_of_the_files_own(revivable, architecture):
+    result = earmark(
+        "verify", "--key", "acme.key", "marked.safetensors", "--model", architecture, cwd=revivable, code=2
+    )
+    assert "FILE.py:FACTORY" in one_line_error(result)
+
+
 TRAINING = ["--model", "digits-cnn", "--data", "digits", "--width", "24"]
 
 
@@ -301,6 +329,11 @@ def test_a_graft_shows_a_mark_that_the_suspect_lost(graftable):
         (["--revive", "digits"], "--graft-onto", 2),
         (["--graft-onto", "clean.safetensors"], "--revive", 2),
         (["--revive", "digits", "--graft-onto", "marked.safetensors"], "not those that the key committed", 3),
+        (
+            ["--revive", "digits", "--graft-onto", "clean.safetensors", "--model", "a.py:f"],
+            "leave out --model",
+            2,
+        ),
         (["--revive", "digits", "--graft-onto", "absent.safetensors"], "no file", 3),
     ],
 )
