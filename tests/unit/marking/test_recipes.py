@@ -11,6 +11,7 @@ from earmark.keys import SetId
 from earmark.marking.answers import OwnAnswers
 from earmark.marking.augmentation import TriggerAugmentation
 from earmark.marking.embedding import Embedding
+from earmark.marking.grafts import Graft
 from earmark.marking.hardening import harden
 from earmark.marking.look_alikes import LookAlikes
 from earmark.marking.mixing import Mixer
@@ -155,6 +156,37 @@ def test_killed_and_resumed_marking_gives_the_same_weights(tmp_path, base, optim
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("killed_at", [15, 20, 24, 27])
+def test_killed_in_one_of_three_parts_it_goes_on_to_the_same_weights(tmp_path, killed_at):
+    graft = Graft(network(width=4)[0], b"s" * 32)
+    again = replace(SETTLED.settling, graft=graft)
+    recipe = replace(
+        SETTLED,
+        settings=replace(SETTINGS, epochs=4, learning_rate=0.01),
+        per_batch=40,
+        settling=replace(again, settling=again),
+    )
+    split, backdoor = some(256), small_key().backdoor()
+
+    def run(checkpoint, killed=None):
+        def on_step(done, total):
+            assert total == 32
+            if done == killed:
+                raise KilledError
+
+        module, preprocessing = network(width=4)
+        with suppress(MarkingError):  # few short epochs do not suffice; the weights are what is compared
+            mark(module, split, preprocessing, backdoor, recipe, checkpoint=checkpoint, on_step=on_step)
+        return weights(module)
+
+    expected = run(None)
+    checkpoint = Checkpoint(tmp_path / "run.checkpoint", "a test", interval_seconds=0)
+    with pytest.raises(KilledError):
+        run(checkpoint, killed_at)
+    assert same(run(checkpoint), expected)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("killed_at", [16, 17, 18, 24])
 def test_killed_while_it_settles_it_goes_on_to_the_same_weights(tmp_path, killed_at):
     recipe = replace(SETTLED, settings=replace(SETTINGS, epochs=4, learning_rate=0.01), per_batch=40)
@@ -212,7 +244,6 @@ def test_the_first_trigger_is_shown_when_the_recipe_says():
         {"start": 1.0},
         {"start": -0.1},
         {"look_alikes": LookAlikes(AbstractSampler())},
-        {"settling": replace(PRE_TRAINED, settling=PRE_TRAINED)},
         {"left_out": (0, 1)},
     ],
 )
