@@ -22,8 +22,9 @@ from earmark.models.preprocessing import Preprocessing
 
 CODE = "earmark/graft/v1"
 _PARTS_OF_ONE = 256
-_LEAST_SCALE = 0.25
-"""Below this share of the original's weights in the suspect's, a layer was not taken over but made anew."""
+_LEAST_SHARE = 0.25
+"""A layer in which the original's weights are a smaller share than this was not taken over but made anew."""
+_LEAST_MULTIPLE = 0.25
 _MEDIAN_OF_SQUARE = 0.455  # of a standard normal variable's
 _SPREAD = 0.25
 """How far, as a share, rows are expected to be scaled differently."""
@@ -131,7 +132,7 @@ def _restored(rows: Tensor, found: Tensor, known: Tensor) -> Tensor | None:
     inner = about.T @ about
     inner += 1e-9 * inner.diagonal().mean().clamp_min(1e-300) * torch.eye(2, dtype=inner.dtype)
     scale, shift = torch.linalg.solve(inner, about.T @ found[known])
-    if not float(scale) >= _LEAST_SCALE or not bool(torch.isfinite(found).all()):
+    if not float(scale * rows[known].norm()) > _LEAST_SHARE * float(found[known].norm()):
         return None
     rest = (found - shift * mean) / scale
     for axes in ((1, 2), (0, 2)):
@@ -149,7 +150,7 @@ def _multiples(own: Tensor, found: Tensor, known: Tensor, axes: tuple[int, int])
     noise = (found * signs - own)[known].square().median() / _MEDIAN_OF_SQUARE
     trust = noise / _SPREAD**2
     multiples = (likeness * signs + trust) / (size + trust).clamp_min(1e-300)
-    return signs * multiples.clamp_min(_LEAST_SCALE)
+    return signs * multiples.clamp_min(_LEAST_MULTIPLE)
 
 
 def settle_norms(

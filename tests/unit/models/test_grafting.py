@@ -240,6 +240,17 @@ def test_what_is_put_back_has_the_size_of_the_original():
     assert torch.allclose(back, own, rtol=1e-6)
 
 
+@pytest.mark.parametrize("factor", [1e-3, 0.1, 10.0, 1e6])
+def test_layers_of_another_size_are_taken_over_all_the_same(factor):
+    places = places_of(network(), SEED, 32)
+    suspect = marked(places)
+    scaled = changed(suspect, lambda name, part: part * factor if name in places else part)
+    for inputs in (None, some_inputs()):
+        made, taken = graft(network(), scaled, places, inputs)
+        assert taken == len(places)
+        assert distance(made, suspect, places) < 1e-3
+
+
 def test_a_channel_that_overflows_hides_nothing():
     places = places_of(network(), SEED, 32)
     suspect = marked(places)
