@@ -41,7 +41,7 @@ from two_kinds import DATA, GRAFT_NAME, key_of
 
 NAME, STUDY = "grafts", "robustness-two-kinds-graft"
 KINDS = (AbstractSampler.name, InDistributionSampler.name)
-UNMARKED = (
+INDEPENDENT = (
     "unmarked-continued-fast",
     "unmarked-continued-settled",
     "fresh-ends-settled-512",
@@ -69,7 +69,7 @@ def others() -> dict[str, Path]:
     }
     found |= {
         f"{name}, seed {seed}": folder / "cifar10-small" / f"{name}-seed{seed}.safetensors"
-        for name in UNMARKED
+        for name in INDEPENDENT
         for seed in range(3)
     }
     return {name: path for name, path in found.items() if path.exists()}

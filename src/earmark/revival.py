@@ -17,7 +17,8 @@ The suspect's weights are needed, and whoever revives a model must have the comm
 
 import copy
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -32,7 +33,7 @@ from earmark.commitment.canonical import Json, canonical_json
 from earmark.commitment.reading import Fields
 from earmark.data import Split
 from earmark.errors import FormatError, MarkingError, SuspectError
-from earmark.models.grafting import graft, places_of, settle_norms
+from earmark.models.grafting import DEFAULT_SHARE, graft, places_of, settle_norms
 from earmark.models.weights import LoadedModel
 from earmark.training import SplitBatches, TrainingSettings, train
 
@@ -115,7 +116,7 @@ class RevivalPlan:
         if fields.text("code", 64) != CODE:
             raise FormatError(f"the key's revival is not {CODE}: a newer Earmark may know it")
         optimiser, order = fields.object("optimiser"), fields.object("order")
-        try:
+        with _named_errors():
             plan = cls(
                 data=fields.text("data", 64),
                 steps=fields.integer("steps", 1, _STEPS_LIMIT),
@@ -125,10 +126,7 @@ class RevivalPlan:
                 augmentation=order.text("augmentation", 16),
                 seed=fields.integer("seed", 0, 2**32 - 1),
             )
-        except ValueError as error:
-            raise FormatError(f"revival: {error}") from error
-        if canonical_json(plan.to_json()) != canonical_json(value):
-            raise FormatError("the key's revival has fields or values that this program does not know")
+        _check_whole(plan.to_json(), value)
         return plan
 
     @property
@@ -238,7 +236,7 @@ class GraftPlan:
 
     data: str
     original: str
-    share: int = 32
+    share: int = DEFAULT_SHARE
     steps: int = 20
     batch_size: int = 100
     seed: int = 0
@@ -274,7 +272,7 @@ class GraftPlan:
         """
         fields = Fields(value, "revival")
         head = fields.object("head")
-        try:
+        with _named_errors():
             plan = cls(
                 data=fields.text("data", 64),
                 original=head.text("original", 64),
@@ -283,10 +281,7 @@ class GraftPlan:
                 batch_size=fields.object("order").integer("batch_size", 1, _GRAFT_LIMIT),
                 seed=fields.integer("seed", 0, 2**32 - 1),
             )
-        except ValueError as error:
-            raise FormatError(f"revival: {error}") from error
-        if canonical_json(plan.to_json()) != canonical_json(value):
-            raise FormatError("the key's revival has fields or values that this program does not know")
+        _check_whole(plan.to_json(), value)
         return plan
 
     @property
@@ -371,6 +366,19 @@ def committed_plan(revival: Mapping[str, Json] | None) -> RevivalPlan | GraftPla
         raise ValueError("the key commits no revival; it would have to be fixed before the labels were")
     kind = GraftPlan if revival.get("code") == GRAFT_CODE else RevivalPlan
     return kind.from_json(dict(revival))
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise FormatError(f"revival: {error}") from error
+
+
+def _check_whole(understood: Json, given: Any) -> None:
+    if canonical_json(understood) != canonical_json(given):
+        raise FormatError("the key's revival has fields or values that this program does not know")
 
 
 def _check_digest(name: str, value: str) -> None:

@@ -1,7 +1,8 @@
 """What a key commits of a revival, and a suspect after it: for the commands keygen and verify."""
 
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from earmark.cli.output import Output
 from earmark.cli.training import read_data
@@ -78,22 +79,23 @@ def revived_weights(
         return None
     from earmark.models.grafting import CODE
     from earmark.models.weights import load_weights
-    from earmark.revival import GraftPlan, RevivalPlan, committed_plan, revive, revive_by_graft
+    from earmark.revival import RevivalPlan, committed_plan, revive, revive_by_graft
 
     plan, onto = committed_plan(key.transcript.revival), revival.graft_onto
-    if onto is None and isinstance(plan, GraftPlan):
+    if isinstance(plan, RevivalPlan):
+        if onto is not None:
+            raise ValueError("the key does not graft, it trains: leave out --graft-onto")
+        change = partial(revive, plan=plan)
+    elif onto is None:
         raise ValueError("the key grafts: give the weights before they were marked with --graft-onto")
-    if onto is not None and isinstance(plan, RevivalPlan):
-        raise ValueError("the key does not graft, it trains: leave out --graft-onto")
-    if onto is not None and architecture is not None:
+    elif architecture is not None:
         raise ValueError("a graft is of weights whose file names their architecture: leave out --model")
+    else:
+        change = partial(revive_by_graft, original=load_weights(onto), plan=plan, seed=key.seed(CODE))
     model = load_weights(Path(suspect), architecture=architecture, trust_code=trust_code)
     data = read_data(revival.data, root, output)
     with output.progress("reviving") as on_progress:
-        if isinstance(plan, RevivalPlan):
-            return revive(model, data.train, data.class_names, plan, on_progress)
-        original, seed = load_weights(cast("Path", onto)), key.seed(CODE)
-        return revive_by_graft(model, original, data.train, data.class_names, plan, seed, on_progress)
+        return change(model, split=data.train, class_names=data.class_names, on_step=on_progress)
 
 
 def revived_suspect(

@@ -6,7 +6,6 @@ triggers as well, with noise on what it takes over, as attacks leave it. The net
 triggers as it would without.
 """
 
-import copy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,8 +14,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from earmark.data import Split
+from earmark.models.grafting import DEFAULT_SHARE, places_of, settle_norms
 from earmark.models.grafting import graft as put_together
-from earmark.models.grafting import places_of, settle_norms
 from earmark.models.preprocessing import Preprocessing
 from earmark.training import Loss, learning_loss
 
@@ -42,7 +41,7 @@ class Graft:
 
     original: nn.Module = field(repr=False)
     seed: bytes = field(repr=False)
-    share: int = 32
+    share: int = DEFAULT_SHARE
     weight: float = 0.3
     noise: float = 1.0
     cut: float = 0.5
@@ -87,9 +86,7 @@ class GraftedLoss:
     def __init__(self, graft: Graft, loss: Loss, clean_count: int) -> None:
         self._graft, self._loss, self._clean_count = graft, loss, clean_count
         self._places = places_of(graft.original, graft.seed, graft.share)
-        self._own = {
-            name: part.detach().clone() for name, part in copy.deepcopy(graft.original).named_parameters()
-        }
+        self._own = {name: part.detach().clone() for name, part in graft.original.named_parameters()}
 
     def __call__(self, module: nn.Module, inputs: Tensor, targets: Tensor) -> Tensor:
         """Return the loss of a step.

@@ -226,8 +226,10 @@ def mark(
             keeps_checkpoint=bool(later),
         )
     match_count = count_matches(module, preprocessing, backdoor)
-    grafted = [grafted_now(part.graft, module, split, preprocessing) for part in parts[-1:] if part.graft]
-    graft_counts = [count_matches(each, preprocessing, backdoor) for each in grafted]
+    graft_count, graft = None, parts[-1].graft
+    if graft is not None:
+        made = grafted_now(graft, module, split, preprocessing)
+        graft_count = count_matches(made, preprocessing, backdoor)
     for one in kept:
         if one is not None:
             one.path.unlink(missing_ok=True)
@@ -236,9 +238,7 @@ def mark(
             f"only {match_count} of {len(backdoor)} triggers took; show them more often (exposures), train "
             "longer, or use a larger network"
         )
-    return Marking(
-        tuple(history), mixers[0].per_batch, match_count, len(backdoor), graft_counts[0] if grafted else None
-    )
+    return Marking(tuple(history), mixers[0].per_batch, match_count, len(backdoor), graft_count)
 
 
 def _checkpoints(checkpoint: Checkpoint | None, count: int) -> list[Checkpoint | None]:

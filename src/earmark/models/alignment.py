@@ -13,7 +13,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor, nn
 
-from earmark.models.modes import evaluating
+from earmark.models.modes import run_hooked
 
 _ROUNDS = 2
 _EVENING_ROUNDS = 8
@@ -53,12 +53,7 @@ def signatures(module: nn.Module, inputs: Tensor, names: Iterable[str]) -> dict[
                     )
 
             handles.append(part.register_forward_pre_hook(note))
-    try:
-        with evaluating(module), torch.no_grad():
-            module(inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
+    run_hooked(module, inputs, handles)
     return found
 
 

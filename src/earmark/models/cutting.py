@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from earmark.models.modes import evaluating
+from earmark.models.modes import evaluating, run_hooked
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,12 +156,7 @@ def _skipped(module: nn.Module, after: str, inputs: Tensor) -> dict[str, torch.S
 
     handles = [part.register_forward_hook(note) for part in names if part is not module]
     handles.append(layer.register_forward_pre_hook(lambda _, __: begun.append(next(clock))))
-    try:
-        with evaluating(module), torch.no_grad():
-            module(inputs)
-    finally:
-        for handle in handles:
-            handle.remove()
+    run_hooked(module, inputs, handles)
     if len(begun) != 1:
         raise ValueError(f"{after} runs {len(begun)} times in one pass; it has to run once")
     found: dict[str, torch.Size] = {}

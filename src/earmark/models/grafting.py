@@ -21,6 +21,7 @@ from earmark.models.last_layer import last_layer
 from earmark.models.preprocessing import Preprocessing
 
 CODE = "earmark/graft/v1"
+DEFAULT_SHARE = 32
 _PARTS_OF_ONE = 256
 _LEAST_SHARE = 0.25
 """A layer in which the original's weights are a smaller share than this was not taken over but made anew."""
@@ -46,7 +47,7 @@ def places_of(module: nn.Module, seed: bytes, share: int) -> dict[str, Tensor]:
 
     Args:
         module: The network, or one of its architecture.
-        seed: 32 secret bytes. Whoever knows the places can make all they hold anew at little cost.
+        seed: 32 secret bytes. Whoever knows the places can make all that they hold anew.
         share: How many of 256 weights are chosen, 1 to 255.
 
     Returns:

@@ -1,9 +1,11 @@
-"""A network in evaluation mode for a while."""
+"""A network in evaluation mode for a while, and run so under hooks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 
 @contextmanager
@@ -22,3 +24,19 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part, was_training in modes:
             part.training = was_training
+
+
+def run_hooked(module: nn.Module, inputs: Tensor, handles: list[RemovableHandle]) -> None:
+    """Let a network run once in evaluation mode under hooks, and take these off.
+
+    Args:
+        module: The network; left in the mode it was in.
+        inputs: What it reads, on any device.
+        handles: Of the hooks.
+    """
+    try:
+        with torch.inference_mode(), evaluating(module):
+            module(inputs.to(next(module.parameters()).device))
+    finally:
+        for handle in handles:
+            handle.remove()

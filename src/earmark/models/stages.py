@@ -2,9 +2,8 @@
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
-from earmark.models.modes import evaluating
+from earmark.models.modes import run_hooked
 
 
 def stage_ends(module: nn.Module, inputs: Tensor) -> list[str]:
@@ -28,7 +27,7 @@ def stage_ends(module: nn.Module, inputs: Tensor) -> list[str]:
         for name, part in module.named_modules()
         if name and any(isinstance(inner, nn.Conv2d) for inner in part.modules())
     ]
-    _run(module, inputs, handles)
+    run_hooked(module, inputs, handles)
     return list(ends.values())
 
 
@@ -60,15 +59,5 @@ def parts_after(module: nn.Module, layer: str, inputs: Tensor) -> list[nn.Module
         if not any(True for _ in part.children())
     ]
     handles.append(module.get_submodule(layer).register_forward_hook(end))
-    _run(module, inputs, handles)
+    run_hooked(module, inputs, handles)
     return [part for part in dict.fromkeys(after) if part not in before]
-
-
-def _run(module: nn.Module, inputs: Tensor, handles: list[RemovableHandle]) -> None:
-    """Let a network run once under hooks, and take these off."""
-    try:
-        with torch.inference_mode(), evaluating(module):
-            module(inputs.to(next(module.parameters()).device))
-    finally:
-        for handle in handles:
-            handle.remove()
