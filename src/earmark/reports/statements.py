@@ -46,21 +46,28 @@ def headline(verdict: Verdict) -> str:
     )
 
 
-def kinds(verdict: Verdict) -> tuple[str, ...]:
-    """Return, where triggers of several kinds were asked, what came of each; nothing otherwise.
-
-    All are judged together, and a kind that was lost hides another that was not: so whoever is told that the
-    mark is not shown is told how to ask one alone.
-    """
+def counts_by_kind(verdict: Verdict) -> str:
+    """Return, where triggers of several kinds were asked, what came of each; nothing otherwise."""
     measured = verdict.measurement
     names = [stratum.name for stratum in measured.verification_key.transcript.strata]
     asked = Counter(question.set_id.stratum for question in measured.questions)
     if len(asked) < 2:
-        return ()
+        return ""
     matched = Counter(question.set_id.stratum for question in measured.questions if question.matches)
-    counts = ", ".join(
+    return ", ".join(
         f"{matched[place]:,} of {count:,} {visible(names[place])}" for place, count in asked.items()
     )
+
+
+def kinds(verdict: Verdict) -> tuple[str, ...]:
+    """Return ``counts_by_kind`` as lines of a verdict, and what to do about it.
+
+    All are judged together, and a kind that was lost hides another that was not: so whoever is told that the
+    mark is not shown is told how to ask one alone.
+    """
+    counts = counts_by_kind(verdict)
+    if not counts:
+        return ()
     if verdict.mark_shown:
         return (f"by kind: {counts}",)
     return (f"by kind: {counts}; --stratum NAME asks one kind alone",)

@@ -21,6 +21,7 @@ from earmark.suspects import Miss
 from earmark.triggers import Exhibit, Trigger, tables
 from earmark.triggers.image import ImageGeometry
 from earmark.verification import Verdict
+from small import two_kinds
 from unit.reports.example_verdicts import IDENTITY, make_context, make_key, make_verdict
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -253,6 +254,20 @@ def test_sets_are_shown_apart() -> None:
     counts = [int(found) for found in re.findall(r"Set \d of “noise”: (\d+) of 100 match", text)]
     assert len(counts) == 2
     assert sum(counts) == 150
+
+
+def test_kinds_are_counted_apart_and_a_lost_one_does_not_hide_another_unsaid() -> None:
+    both, hint = two_kinds(), "verify --stratum NAME asks one alone"
+    shown = Page(render_verdict(make_verdict(both, 220), both, make_context())).text
+    assert "140 of 140 abstract, 80 of 80 noise" in shown
+    assert hint not in shown
+    few = make_verdict(both, 90)
+    text = Page(render_verdict(few, both, make_context(), include_triggers=False)).text
+    counts = re.findall(r"(\d+) of 140 abstract, (\d+) of 80 noise", text)
+    assert [int(one) + int(other) for one, other in counts] == [90]
+    assert hint in text
+    assert not few.mark_shown
+    assert "Matches by kind" not in Page(render_verdict(make_verdict(key(), 90), key(), make_context())).text
 
 
 def test_a_thousand_triggers_make_a_page_of_a_sensible_size() -> None:
