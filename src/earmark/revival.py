@@ -42,6 +42,7 @@ GRAFT_CODE = "earmark/revival-graft/v1"
 _STEPS_LIMIT = 100_000
 _GRAFT_LIMIT = 1000
 _PICTURES_FOR_ORDER = 100
+_BATCH_LIMIT_BYTES = 2 << 30  # of inputs: 170 pictures of 1,024 by 1,024 in colour
 _CHUNK = 1000
 
 
@@ -182,10 +183,14 @@ def revive(
         raise FormatError("the clean data is not what the key committed for its revival")
     places = _places(suspect.description.class_names, class_names)
     own = Split(split.images, places[split.labels])
-    settings = plan.settings()
+    settings, preprocessing = plan.settings(), suspect.description.preprocessing
     module = copy.deepcopy(suspect.module).requires_grad_(True)
     try:
-        batches = _Steps(SplitBatches(own, suspect.description.preprocessing, settings), plan.steps)
+        # The size of what is read is the suspect's word: a file may ask for any.
+        size = settings.batch_size * preprocessing(own.images[:1]).nbytes
+        if size > _BATCH_LIMIT_BYTES:
+            raise ValueError(f"a batch of {settings.batch_size} of what it reads would take {size:,} bytes")
+        batches = _Steps(SplitBatches(own, preprocessing, settings), plan.steps)
         train(module, batches, settings, on_step=on_step)
     except (RuntimeError, ValueError, MarkingError) as error:
         raise SuspectError(f"the suspect cannot be revived: {error}") from error

@@ -98,6 +98,13 @@ def test_a_suspect_whose_training_explodes_is_refused():
         revive(suspect(), clean(), DIGITS, plan(learning_rate="1000000", steps=40))
 
 
+def test_a_suspect_that_asks_for_batches_beyond_memory_is_refused():
+    asked = replace(suspect().description.preprocessing, size=(4096, 4096))
+    large = replace(suspect(), description=replace(suspect().description, preprocessing=asked))
+    with pytest.raises(SuspectError, match="a batch of 100 of what it reads would take 6,710,886,400 bytes"):
+        revive(large, clean(), DIGITS, plan(batch_size=100))
+
+
 def test_a_plan_is_read_back_as_it_was_written():
     written = plan(learning_rate="0.003", augmentation="crop", seed=9)
     assert RevivalPlan.from_json(written.to_json()) == written
