@@ -107,6 +107,7 @@ class OwnRows:
 NEEDS = {
     "folder": lambda geometry: (Album(),),
     "in-distribution": lambda geometry: (HeldOut(geometry),),
+    "negatives": lambda geometry: (HeldOut(geometry, tuple(f"picture {n}" for n in range(2 * POOL))),),
     "rows": lambda geometry: (OwnRows(geometry),),
 }
 
@@ -136,6 +137,8 @@ def finite(name):
 
 UNLIMITED_CASES = [case for case in CASES if not finite(case.values[0])]
 FINITE_CASES = [case for case in CASES if finite(case.values[0])]
+# Two pictures that are nearly alike, each mixed with another, are not alike any more.
+WHOLE_CASES = [case for case in FINITE_CASES if case.values[0] != "negatives"]
 
 
 @pytest.mark.parametrize("name", SAMPLERS)
@@ -200,7 +203,7 @@ def test_the_same_streams_deal_the_same_triggers_and_others_deal_others(name, ge
     assert [other(Stream("others", number)) for number in range(20)] != list(made(name, geometry)[:20])
 
 
-@pytest.mark.parametrize(("name", "geometry"), FINITE_CASES)
+@pytest.mark.parametrize(("name", "geometry"), WHOLE_CASES)
 def test_a_pool_is_dealt_to_its_end_without_twins_and_then_names_them(name, geometry):
     deal, dealt = maker(name, geometry), []
 

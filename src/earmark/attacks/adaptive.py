@@ -1,18 +1,24 @@
 """Adaptive: the thief knows our code and not the secrets, and makes triggers like the owner's."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from earmark.attacks.deployed import front_of
 from earmark.attacks.protocol import SILENT, Access, Card, Need, StolenModel, Thief, Watch, require
-from earmark.attacks.query_time import changed
+from earmark.attacks.query_time import changed, refusing
 from earmark.attacks.training import WithExtras, copied, frozen_copy, network_inputs, retrain
 from earmark.commitment import Stream
+from earmark.data import Split
 from earmark.models.prediction import predict_scores
-from earmark.training import SplitBatches, TrainingSettings
-from earmark.triggers import sampler_named
+from earmark.models.table import build, describe
+from earmark.suspects import Suspect
+from earmark.training import SplitBatches, TrainingSettings, train
+from earmark.triggers import Sampler, sampler_named
 from earmark.triggers.image import ImageGeometry
 
 ANSWERS = ("uniform", "natural")
@@ -62,28 +68,86 @@ class SurrogateUnlearning:
         retrain(stolen, batches, settings, watch)
         return stolen
 
-    def _pictures(
-        self, stolen: StolenModel, thief: Thief, seed: int
-    ) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    def _pictures(self, stolen: StolenModel, thief: Thief, seed: int) -> npt.NDArray[np.uint8]:
         sampler = sampler_named(self.sampler)() if self.sampler else thief.sampler
         if sampler is None:
             raise AssertionError("the thief's needs were looked at above")
         geometry = ImageGeometry(*stolen.description.input_shape)
-        made = [
-            sampler.sample(geometry, Stream("surrogate", seed, number)).value
-            for number in range(self.surrogates)
-        ]
-        return np.stack(made)
+        return _sampled(sampler, geometry, "surrogate", seed, self.surrogates)
 
-    def _targets(
-        self, model: StolenModel, pictures: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]
-    ) -> Tensor:
+    def _targets(self, model: StolenModel, pictures: npt.NDArray[np.uint8]) -> Tensor:
         class_count = len(model.description.class_names)
         if self.answers == "uniform":
             return torch.full((len(pictures), class_count), 1 / class_count)
         blurred = np.stack([changed(picture, "blur", self.blur) for picture in pictures])
         scores = predict_scores(frozen_copy(model.module), blurred, model.description.preprocessing)
         return torch.from_numpy(scores).softmax(1)
+
+
+@dataclass(frozen=True, slots=True)
+class SampledDetector:
+    """Learn to tell pictures like the triggers from one's own, and refuse what looks like them.
+
+    A small network learns it from every second picture of the thief's, and as many that his sampler makes.
+
+    Attributes:
+        card: What it is.
+        settings: Of the training loop; the seed is replaced.
+        limit: The most pictures of the thief's that are used.
+        width: Filters of the network's first stage.
+        false_alarms: Share of honest questions that are refused. The threshold is where that share of the
+            pictures that the network did not learn from is refused.
+    """
+
+    card: Card
+    settings: TrainingSettings
+    limit: int = 10_000
+    width: int = 16
+    false_alarms: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not 0 < self.false_alarms < 1:
+            raise ValueError(f"false_alarms must lie between 0 and 1, not {self.false_alarms}")
+        if self.limit < 2:
+            raise ValueError(f"limit must be at least 2, not {self.limit}")
+
+    def wrap(self, suspect: Suspect, thief: Thief, seed: int) -> Suspect:
+        """Deploy a suspect; see ``SuspectAttack``."""
+        require(thief, self.card)
+        own = thief.split.images[: self.limit]
+        if len(own) < 2 or thief.sampler is None:
+            raise ValueError(f"{self.card.title} needs two pictures or more: to learn from, and to measure")
+        likeness = self._learned(own[::2], thief.sampler, seed)
+        threshold = float(np.quantile(likeness(own[1::2]), 1 - self.false_alarms))
+        return refusing(suspect, front_of(self, seed), lambda values: likeness(np.stack(values)) > threshold)
+
+    def _learned(
+        self, own: npt.NDArray[np.uint8], sampler: Sampler, seed: int
+    ) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float64]]:
+        """Return how much pictures look like the sampler's rather than like one's own."""
+        shape = own.shape[1], own.shape[2], own.shape[3]
+        made = _sampled(sampler, ImageGeometry(*shape), "detector", seed, len(own))
+        both = Split(np.concatenate([own, made]), np.repeat([0, 1], [len(own), len(made)]))
+        description = describe("digits-cnn", shape, ("own", "sampled"), self.width)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = build(description)
+        settings = replace(self.settings, seed=seed)
+        train(network, SplitBatches(both, description.preprocessing, settings), settings)
+        network.eval()
+
+        def likeness(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+            scores = predict_scores(network, images, description.preprocessing)
+            return np.asarray(scores[:, 1] - scores[:, 0], np.float64)
+
+        return likeness
+
+
+def _sampled(
+    sampler: Sampler, geometry: ImageGeometry, label: str, seed: int, count: int
+) -> npt.NDArray[np.uint8]:
+    made = [sampler.sample(geometry, Stream(label, seed, number)).value for number in range(count)]
+    return np.stack(made)
 
 
 def _unlearning(title: str, answers: str, sampler: str = "") -> SurrogateUnlearning:
@@ -100,4 +164,16 @@ def _unlearning(title: str, answers: str, sampler: str = "") -> SurrogateUnlearn
 
 UNIFORM = _unlearning("Surrogate triggers, uniform answers", "uniform")
 NATURAL = _unlearning("Surrogate triggers, natural answers", "natural")
+SAMPLED = SampledDetector(
+    Card(
+        "Refuses what the sampler makes",
+        "adaptive",
+        Access.ANSWERS,
+        frozenset({Need.UNLABELLED, Need.SAMPLER}),
+        "ours: a deployer who has read this code",
+        "a small network taught by half of up to 10,000 pictures and as many of the sampler's, 6 epochs at "
+        "0.05 falling to 0; threshold at 5% of the other half",
+    ),
+    TrainingSettings(epochs=6, learning_rate=0.05, augmentation="none"),
+)
 OTHER_SAMPLER = _unlearning("Surrogates of another kind, uniform answers", "uniform", "noise")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 from scipy import ndimage
 
-from earmark.attacks.deployed import Deployed, change_inputs, front_of
+from earmark.attacks.deployed import Deployed, Front, change_inputs, front_of
 from earmark.attacks.protocol import Access, Card, Need, Thief, require
 from earmark.suspects import Answer, Miss, ScoringSuspect, Suspect
 from earmark.suspects.protocol import top_answers
@@ -117,16 +117,15 @@ class Detector:
         strangeness = self._strangeness(suspect, own[::2])
         threshold = float(np.quantile(strangeness(own[1::2]), 1 - self.false_alarms))
 
-        def judge(inputs: Sequence[Any]) -> list[Answer]:
-            refused = strangeness(list(inputs)) > threshold
-            answers = suspect.answer(inputs)
-            for place in np.flatnonzero(refused):
-                answers[place] = Miss.REFUSED
-                if self.randomises:
-                    answers[place] = int(_randomness(inputs[int(place)], seed).integers(suspect.class_count))
-            return answers
+        def at_random(value: Pixels) -> Answer:
+            return int(_randomness(value, seed).integers(suspect.class_count))
 
-        return Deployed(suspect, front_of(self, seed), judge)
+        return refusing(
+            suspect,
+            front_of(self, seed),
+            lambda values: strangeness(values) > threshold,
+            at_random if self.randomises else lambda _: Miss.REFUSED,
+        )
 
     def _strangeness(
         self, suspect: Suspect, own: list[Pixels]
@@ -137,6 +136,31 @@ class Detector:
         if self.by == "confidence":
             return lambda values: -_rows(scoring, values).max(1)
         return lambda values: _movement(scoring, values)
+
+
+def refusing(
+    suspect: Suspect,
+    front: Front,
+    is_strange: Callable[[list[Pixels]], npt.NDArray[np.bool_]],
+    instead: Callable[[Pixels], Answer] = lambda _: Miss.REFUSED,
+) -> Suspect:
+    """Return a suspect that does not answer some questions.
+
+    Args:
+        suspect: Who answers the others.
+        front: What stands before it.
+        is_strange: Says of questions which they are.
+        instead: What it says to them.
+    """
+
+    def judge(inputs: Sequence[Any]) -> list[Answer]:
+        refused = is_strange(list(inputs))
+        answers = suspect.answer(inputs)
+        for place in np.flatnonzero(refused):
+            answers[place] = instead(inputs[int(place)])
+        return answers
+
+    return Deployed(suspect, front, judge)
 
 
 @dataclass(frozen=True, slots=True)

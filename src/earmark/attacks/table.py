@@ -51,6 +51,7 @@ ATTACKS: dict[str, str] = {
     "surrogates-uniform": "earmark.attacks.adaptive:UNIFORM",
     "surrogates-natural": "earmark.attacks.adaptive:NATURAL",
     "surrogates-other": "earmark.attacks.adaptive:OTHER_SAMPLER",
+    "refuse-sampled": "earmark.attacks.adaptive:SAMPLED",
     "fresh-stages": "earmark.attacks.fine_tuning:FRESH_STAGES",
     # query time
     "jpeg": "earmark.attacks.query_time:JPEG",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 FORMS = (
     *("abstract", "noise", "noise:gaussian", "folder:PATH", "in-distribution:DATA[#PART]"),
+    "negatives:DATA[#PART]",
     *("rows", "audio", "text", "text:own"),
 )
 _WITHOUT_MORE = ("abstract", "audio", "text")
@@ -71,8 +72,8 @@ def _named(
         return sampler
     if name == "folder" and rest:
         return _from_folder(Path(rest), output)
-    if name == "in-distribution" and rest:
-        return _from_data(rest, task, load)
+    if name in ("in-distribution", "negatives") and rest:
+        return _from_data(name, rest, task, load)
     raise ValueError(f"--triggers-from {text}: unknown; known: {', '.join(FORMS)}")
 
 
@@ -102,15 +103,19 @@ def _from_folder(folder: Path, output: Output) -> "Sampler":
     return FolderSampler(album)
 
 
-def _from_data(text: str, task: "Task", load: "Callable[[str], ClassificationData]") -> "Sampler":
-    from earmark.data.held_out import held_out_pictures
+def _from_data(name: str, text: str, task: "Task", load: "Callable[[str], ClassificationData]") -> "Sampler":
+    from earmark.data.held_out import held_out_pictures, task_pictures
     from earmark.triggers.image import ImageGeometry
     from earmark.triggers.in_distribution import InDistributionSampler
+    from earmark.triggers.negatives import NegativesSampler
 
     geometry = task.geometry
     if not isinstance(geometry, ImageGeometry):
-        raise ValueError(f"--triggers-from in-distribution needs a task of images, not {geometry}")
-    held_out = held_out_pictures(text, (geometry.height, geometry.width, geometry.channels), load)
+        raise ValueError(f"--triggers-from {name} needs a task of images, not {geometry}")
+    shape = geometry.height, geometry.width, geometry.channels
+    if name == "negatives":
+        return NegativesSampler(task_pictures(text, shape, load))
+    held_out = held_out_pictures(text, shape, load)
     accuracy = ", and do not report the accuracy on it" if held_out.is_test_part else ""
     terminal.warn(
         f"triggers come from {held_out.description}: NEVER train on it with the true classes{accuracy}; "

@@ -1,4 +1,4 @@
-"""Pictures of a data set that training does not see: its test part, or a folder kept for the purpose."""
+"""Pictures of a data set that triggers are made from: those that training does not see, or all of its own."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ TEST_PART = "test"
 
 
 @dataclass(frozen=True, eq=False)
-class HeldOut:
-    """Held-out pictures, decoded when they are asked for.
+class PartOfData:
+    """Pictures of one part of a data set, decoded when they are asked for.
 
     Attributes:
         images: uint8 ``(images, height, width, channels)``.
@@ -38,7 +38,7 @@ class HeldOut:
 
 def held_out_pictures(
     text: str, input_shape: tuple[int, int, int], load: Callable[[str], ClassificationData]
-) -> HeldOut:
+) -> PartOfData:
     """Return the held-out pictures of that name.
 
     Args:
@@ -60,7 +60,7 @@ def held_out_pictures(
     if part == TEST_PART:
         images = load(name).test.images
         names = tuple(f"test picture {place} of {name}" for place in range(len(images)))
-        return HeldOut(images, names, f"the test part of {name}", True)
+        return PartOfData(images, names, f"the test part of {name}", True)
     if not name.startswith("folder:") or part in ("", ".", "..") or "/" in part:
         raise ValueError(f"{name} has no part {part!r}; known: test, and for folder:PATH any folder in PATH")
     path, at, _ = name.removeprefix("folder:").rpartition("@")
@@ -68,4 +68,25 @@ def held_out_pictures(
     found = list_pictures(folder)
     height, width, channels = input_shape
     images = PictureFiles(found.paths, (height, width), channels, resize=bool(at))
-    return HeldOut(images, found.names, f"the folder {folder}", False)
+    return PartOfData(images, found.names, f"the folder {folder}", False)
+
+
+def task_pictures(
+    text: str, input_shape: tuple[int, int, int], load: Callable[[str], ClassificationData]
+) -> PartOfData:
+    """Return pictures of a task that may be those of its training.
+
+    Args:
+        text: ``DATA`` for the training part of a data set; with ``#PART`` as for ``held_out_pictures``.
+        input_shape: (height, width, channels) of the task.
+        load: Returns the data set of a name, as ``earmark.data.load_data``.
+
+    Raises:
+        FormatError: There are no such pictures.
+        ValueError: The data has no such part.
+    """
+    if "#" in text:
+        return held_out_pictures(text, input_shape, load)
+    images = load(text).train.images
+    names = tuple(f"training picture {place} of {text}" for place in range(len(images)))
+    return PartOfData(images, names, f"the training part of {text}", False)

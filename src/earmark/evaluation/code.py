@@ -27,7 +27,7 @@ _ALWAYS = (
 )
 _TABLE = "earmark.attacks.table"  # every number of a step is in its record, and a new entry changes no other
 _OF_TRIGGERS = {Need.SAMPLER, Need.BACKDOOR}
-_SAMPLERS = ("abstract", "noise")  # those that a thief may have
+_SAMPLERS = ("abstract", "negatives", "noise")  # those that a thief may have
 
 
 def study_code(study: Study) -> dict[Step, str]:

@@ -13,10 +13,12 @@ from PIL import Image, ImageOps
 from earmark.attacks.protocol import Need, Thief
 from earmark.commitment import frame
 from earmark.data import ClassificationData, Split, load_data
+from earmark.data.held_out import PartOfData
 from earmark.data.table import ImageArray, Progress
 from earmark.keys import MarkingKey, OwnerKey, Task, keygen
 from earmark.triggers import Sampler
 from earmark.triggers.abstract import AbstractSampler
+from earmark.triggers.negatives import NegativesSampler
 from earmark.triggers.tables import sampler_named
 
 _CHUNK = 1000
@@ -157,14 +159,15 @@ def thief_for(
     other = data.other_task
     if Need.BACKDOOR in needs and pirate is None and owner is not None:
         pirate = pirate_key(owner, seed)
+    stolen = stolen_pictures(data.task.train, image_count, seed)
     return Thief(
-        stolen_pictures(data.task.train, image_count, seed),
+        stolen,
         augmentation or data.task.augmentation,
         data.other_pictures,
         None if other is None else other.train,
         () if other is None else other.class_names,
         None if pirate is None else pirate.backdoor(),
-        _sampler(owner) if Need.SAMPLER in needs else None,
+        _sampler(owner, stolen) if Need.SAMPLER in needs else None,
     )
 
 
@@ -225,8 +228,12 @@ def pirate_key_for(
     )
 
 
-def _sampler(owner: MarkingKey | None) -> Sampler:
+def _sampler(owner: MarkingKey | None, stolen: Split | None = None) -> Sampler:
+    """Return a sampler like the owner's; where that needs pictures of the task, of those that were stolen."""
     name = "abstract" if owner is None else owner.transcript.strata[0].sampler
+    if name == NegativesSampler.name and stolen is not None:
+        names = tuple(f"stolen picture {place}" for place in range(len(stolen)))
+        return NegativesSampler(PartOfData(stolen.images, names, "what was stolen", False))
     return sampler_named(name)() if name in _OWN_SAMPLERS else AbstractSampler()
 
 

@@ -6,7 +6,8 @@
 ``noise``     the sampler of noise
 ``folder``    the sampler of the owner's own pictures
 ``in_distribution``  the sampler of pictures like those of the task
-``pool``      how the last two use every picture once
+``negatives``  the sampler of the negatives of the task's pictures, mixed
+``pool``      pictures of a pool, and how ``folder`` and ``in_distribution`` use each once
 ``tables``    names to kinds and samplers
 """
 

@@ -1,28 +1,14 @@
 """The sampler "in-distribution": pictures like those that the classifier is for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Protocol
+from typing import ClassVar
 
 from earmark.commitment import Stream
 from earmark.commitment.canonical import Json
-from earmark.triggers.image import ImageGeometry, Pixels
-from earmark.triggers.pool import Dealer, image_geometry
+from earmark.triggers.pool import Dealer, TaskPictures, image_geometry, pixels_at
 from earmark.triggers.trigger import Geometry, Trigger
-
-
-class HeldOutPictures(Protocol):
-    """Pictures of the task's own data that no model of it is trained on with their true classes."""
-
-    @property
-    def names(self) -> Sequence[str]:
-        """What to call each picture in a message to the owner."""
-        ...
-
-    def pixels(self, place: int) -> Pixels:
-        """Return one picture as the task's models get it, uint8 ``(height, width, channels)``."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +23,14 @@ class InDistributionSampler:
     the mark would lose it.
 
     Attributes:
-        held_out: The pictures; ``earmark.data.held_out.held_out_pictures`` finds them.
+        held_out: Pictures that no model of the task is trained on with their true classes;
+            ``earmark.data.held_out.held_out_pictures`` finds them.
 
     Source:
         ours; held-out inputs with evenly drawn wrong labels: Kim et al., ICML 2023 (margin-based)
     """
 
-    held_out: HeldOutPictures
+    held_out: TaskPictures
     name: ClassVar[str] = "in-distribution"
     kind: ClassVar[str] = "image"
 
@@ -70,12 +57,4 @@ class InDistributionSampler:
     def deal(self, geometry: Geometry) -> Callable[[Stream], Trigger]:
         """Return a function that takes one picture after the other, for one key; see ``Dealer``."""
         sides = image_geometry(geometry, "held-out pictures")
-        return Dealer(self.held_out.names, partial(_pixels_at, self.held_out, sides))
-
-
-def _pixels_at(held_out: HeldOutPictures, geometry: ImageGeometry, place: int) -> Pixels:
-    pixels = held_out.pixels(place)
-    if pixels.shape != (geometry.height, geometry.width, geometry.channels):
-        sides = "x".join(str(side) for side in pixels.shape)
-        raise ValueError(f"{held_out.names[place]} is image:{sides}, but the task reads {geometry}")
-    return pixels
+        return Dealer(self.held_out.names, partial(pixels_at, self.held_out, sides))

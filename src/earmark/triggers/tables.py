@@ -18,6 +18,7 @@ SAMPLERS = {
     "noise": "earmark.triggers.noise:NoiseSampler",
     "folder": "earmark.triggers.folder:FolderSampler",
     "in-distribution": "earmark.triggers.in_distribution:InDistributionSampler",
+    "negatives": "earmark.triggers.negatives:NegativesSampler",
     "rows": "earmark.triggers.sparse_rows:SparseRowsSampler",
     "audio": "earmark.triggers.sounds:SoundSampler",
     "text": "earmark.triggers.sentences:SentenceSampler",

@@ -187,6 +187,8 @@ def test_a_part_of_a_folder_that_training_does_not_read(tmp_path, held_out):
         ("in-distribution:smells", 2, "unknown data 'smells'"),
         ("in-distribution:digits#train", 2, "two labels"),
         ("in-distribution:digits#kept", 2, "no part 'kept'"),
+        ("negatives", 2, "unknown"),
+        ("negatives:digits#kept", 2, "no part 'kept'"),
     ],
 )
 def test_what_cannot_be_is_said_in_one_line(tmp_path, form, code, words):
@@ -208,6 +210,17 @@ def test_pictures_of_another_shape_than_the_task_are_refused(tmp_path):
     task = "--input", "image:32x32x3", "--classes", "classes.txt"
     _, err = keygen(*task, "--triggers-from", "in-distribution:digits", cwd=tmp_path, code=2)
     assert "is image:8x8x1, but the task reads image:32x32x3" in err
+
+
+@pytest.mark.parametrize(("form", "part"), [("negatives:digits", "train"), ("negatives:digits#test", "test")])
+def test_negatives_are_made_of_training_pictures_unless_another_part_is_named(tmp_path, form, part):
+    _, err = keygen("--data", "digits", "--triggers-from", form, cwd=tmp_path)
+    assert "NEVER" not in err
+    images = getattr(digits(), part).images[:].astype(int)
+    for trigger in triggers_of(read_key(tmp_path))[:5]:
+        both = 2 * (255 - trigger.value.astype(int))  # the sum of the two, or one more
+        rests = [rest for rest in both - images if (rest >= 0).all()]
+        assert any(np.isin(rest - images[:, ::-1], (0, 1)).all((1, 2, 3)).any() for rest in rests)
 
 
 def test_data_named_twice_is_read_once(tmp_path):

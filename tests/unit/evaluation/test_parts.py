@@ -15,6 +15,7 @@ import pytest
 
 from earmark.attacks.protocol import Need, StolenModel
 from earmark.data import Split
+from earmark.data.held_out import PartOfData
 from earmark.errors import EarmarkError
 from earmark.evaluation import costs
 from earmark.evaluation.attacked_models import AttackedModels
@@ -42,8 +43,11 @@ from earmark.evaluation.thief import (
     stolen_pictures,
     thief_for,
 )
+from earmark.keys import OwnerKey, Task, keygen
+from earmark.triggers.image import ImageGeometry
+from earmark.triggers.negatives import NegativesSampler
 from evaluation_stage import STUDY, stage_key
-from small import digits
+from small import DIGITS, digits
 from small_models import description, network
 
 CELL = Cell("a" * 64, "marked", "ftal", 200, 0.2, 0)
@@ -70,6 +74,16 @@ def test_a_thief_holds_what_is_needed_and_nothing_of_the_owners():
     assert rich.sampler.name == "abstract"
     assert pirate_key(stage_key(), 0).transcript.root == pirate_key(stage_key(), 0).transcript.root
     assert pirate_key(stage_key(), 0).transcript.root != pirate_key(stage_key(), 1).transcript.root
+
+
+def test_a_thief_with_a_sampler_of_the_tasks_pictures_mixes_those_that_he_stole():
+    images = digits().train.images
+    whole = PartOfData(images, tuple(map(str, range(len(images)))), "all", False)
+    owner, task = OwnerKey("mixer", bytes(32)), Task(ImageGeometry(8, 8, 1), DIGITS)
+    key = keygen(owner, task, NegativesSampler(whole), triggers_per_set=100)
+    thief = thief_for(StudyData(digits()), {Need.SAMPLER}, 30, 0, owner=key)
+    assert thief.sampler.name == "negatives"
+    assert np.array_equal(thief.sampler.pictures.images, stolen_pictures(digits().train, 30, 0).images)
 
 
 def test_a_pirates_triggers_are_none_of_the_owners_even_if_both_were_drawn_alike():
