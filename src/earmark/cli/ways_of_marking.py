@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from earmark.keys import MarkingKey
     from earmark.marking.recipes import Marking, Recipe
     from earmark.models.description import ModelDescription
+    from earmark.triggers import Sampler
 
 DEFAULT_IMAGES = 10_000
 Chosen: TypeAlias = "dict[str, int | float | str | None]"
@@ -142,6 +143,7 @@ def by_recipe(
             work.description.preprocessing,
             like_the_task=work.key.places_of(InDistributionSampler.name),
             fresh_ends=fresh_ends,
+            sampler=_look_alike_sampler(work),
         )
     if exposures is not None:
         recipe = replace(recipe, exposures=exposures, least_per_batch=1)
@@ -158,6 +160,16 @@ def by_recipe(
             on_step=stage("marking"),
         )
     return Marked(recipe.name, marking.match_count, marking.trigger_count, _details(recipe, marking))
+
+
+def _look_alike_sampler(work: Work) -> "Sampler | None":
+    """Return what a thief would make triggers with: of the first of the key's kinds that he can make."""
+    from earmark.data.held_out import named_pictures
+    from earmark.triggers.tables import sampler_like
+
+    own = named_pictures(work.data.train.images, "the data")
+    found = (sampler_like(stratum.sampler, own) for stratum in work.key.transcript.strata)
+    return next((sampler for sampler in found if sampler is not None), None)
 
 
 def _details(recipe: "Recipe", marking: "Marking") -> Details:

@@ -1,7 +1,7 @@
 """Pictures of a data set that triggers are made from: those that training does not see, or all of its own."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +25,8 @@ class PartOfData:
         is_test_part: Whether accuracy is measured on the same pictures.
     """
 
-    images: ImageArray
-    names: Sequence[str]
+    images: ImageArray = field(repr=False)
+    names: Sequence[str] = field(repr=False)
     description: str
     is_test_part: bool
 
@@ -87,6 +87,15 @@ def task_pictures(
     """
     if "#" in text:
         return held_out_pictures(text, input_shape, load)
-    images = load(text).train.images
-    names = tuple(f"training picture {place} of {text}" for place in range(len(images)))
-    return PartOfData(images, names, f"the training part of {text}", False)
+    return named_pictures(load(text).train.images, f"the training part of {text}")
+
+
+def named_pictures(images: ImageArray, description: str) -> PartOfData:
+    """Return pictures with a name for each.
+
+    Args:
+        images: uint8 ``(images, height, width, channels)``.
+        description: Of all, in words.
+    """
+    names = tuple(f"picture {place} of {description}" for place in range(len(images)))
+    return PartOfData(images, names, description, False)

@@ -13,16 +13,14 @@ from PIL import Image, ImageOps
 from earmark.attacks.protocol import Need, Thief
 from earmark.commitment import frame
 from earmark.data import ClassificationData, Split, load_data
-from earmark.data.held_out import PartOfData
+from earmark.data.held_out import named_pictures
 from earmark.data.table import ImageArray, Progress
 from earmark.keys import MarkingKey, OwnerKey, Task, keygen
 from earmark.triggers import Sampler
 from earmark.triggers.abstract import AbstractSampler
-from earmark.triggers.negatives import NegativesSampler
-from earmark.triggers.tables import sampler_named
+from earmark.triggers.tables import sampler_like
 
 _CHUNK = 1000
-_OWN_SAMPLERS = ("abstract", "noise")  # that need nothing but a stream of random bytes
 
 
 @dataclass(frozen=True)
@@ -229,12 +227,11 @@ def pirate_key_for(
 
 
 def _sampler(owner: MarkingKey | None, stolen: Split | None = None) -> Sampler:
-    """Return a sampler like the owner's; where that needs pictures of the task, of those that were stolen."""
-    name = "abstract" if owner is None else owner.transcript.strata[0].sampler
-    if name == NegativesSampler.name and stolen is not None:
-        names = tuple(f"stolen picture {place}" for place in range(len(stolen)))
-        return NegativesSampler(PartOfData(stolen.images, names, "what was stolen", False))
-    return sampler_named(name)() if name in _OWN_SAMPLERS else AbstractSampler()
+    """Return a sampler like the owner's, where it needs pictures of the task of those that were stolen."""
+    if owner is None:
+        return AbstractSampler()
+    pictures = None if stolen is None else named_pictures(stolen.images, "what was stolen")
+    return sampler_like(owner.transcript.strata[0].sampler, pictures) or AbstractSampler()
 
 
 def _hash_split(update: Callable[[bytes], None], split: Split) -> None:

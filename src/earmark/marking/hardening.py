@@ -14,7 +14,7 @@ from earmark.marking.recipes import Recipe
 from earmark.marking.rehearsal import Rehearsal, RehearsedEnds
 from earmark.models.preprocessing import Preprocessing
 from earmark.models.stages import stage_ends
-from earmark.triggers import Backdoor
+from earmark.triggers import Backdoor, Sampler
 from earmark.triggers.abstract import AbstractSampler
 
 # Measured by benchmarks/table1.py and studies/robustness-rehearsed.toml.
@@ -34,6 +34,7 @@ def harden(
     *,
     like_the_task: Sequence[int] = (),
     fresh_ends: bool = False,
+    sampler: Sampler | None = None,
 ) -> Recipe:
     """Return a recipe whose marks are to survive more than the plain mixture's, at a cost in accuracy.
 
@@ -42,14 +43,13 @@ def harden(
     is shown 60 times or more, one in 32 in every batch, and counts as much as a clean picture. From scratch
     the first quarter of the training goes without triggers. A trained model settles afterwards, in as many
     passes at a fifth of the rate, with mirrored triggers alone: most of the accuracy comes back. A graft is
-    taught then, and once more in half as many passes, in which it counts for less. What it is worth, measured
-    in a trained model: docs/robustness.md.
+    taught then, and once more in as many passes, in which it counts for less. What it is worth, measured in a
+    trained model: docs/robustness.md.
 
     Args:
         recipe: One of the paper's; its numbers stay where these parts have none of their own.
         module: What is to be marked; it is looked at, and left as it is.
-        backdoor: Whose triggers it gets. Look-alikes are abstract pictures: for triggers of other kinds a
-            recipe of one's own names their sampler.
+        backdoor: Whose triggers it gets.
         preprocessing: From triggers to what the network reads.
         like_the_task: Places of triggers that are held-out pictures of the task. To an end that never saw
             them they are what they show, whatever their label: no end is to read them, and they are left to
@@ -57,6 +57,7 @@ def harden(
         fresh_ends: Whether the other ends begin with new weights throughout, against thieves who draw the
             last stage anew. What they cost in accuracy comes back more slowly: a trained model then settles
             in twice as many passes, at four fifths of the rate, with the look-alikes.
+        sampler: Makes the look-alikes, as a thief would (``sampler_like``); None for abstract pictures.
 
     Returns:
         The recipe.
@@ -80,7 +81,7 @@ def harden(
         graft=None,
         embedding=Embedding(weight=None, clean_norm=False),
         augmentation=TriggerAugmentation(share=1.0, shift=0.0, colour=0.0, noise=0.0, jpeg=0),
-        look_alikes=LookAlikes(AbstractSampler(), per_batch=_LOOK_ALIKES_PER_BATCH),
+        look_alikes=LookAlikes(sampler or AbstractSampler(), per_batch=_LOOK_ALIKES_PER_BATCH),
     )
     is_trained = recipe.needs_trained_model
     return replace(
@@ -147,13 +148,15 @@ def _settling(shown: Recipe, graft: Graft | None, after_fresh_ends: bool, teache
 
 
 def _again(settled: Recipe, graft: Graft) -> Recipe:
-    """Return half as many passes at a quarter of the rate, in which the graft counts for a third."""
+    """Return the same at half of the rate, in which the graft counts for a tenth.
+
+    Most of what a graft costs while it is learned comes back in it, and what the graft shows after attacks
+    stays (docs/adr/0014-grafts.md).
+    """
     settings = settled.settings
-    passes, rate = max(1, settings.epochs // 2), settings.learning_rate / 4
     return replace(
         settled,
         name="settling again",
-        settings=replace(settings, epochs=passes, learning_rate=rate),
-        exposures=max(1, settled.exposures // 2),
-        graft=replace(graft, weight=graft.weight / 3),
+        settings=replace(settings, learning_rate=settings.learning_rate / 2),
+        graft=replace(graft, weight=graft.weight / 10),
     )

@@ -1,10 +1,13 @@
 """Names to kinds and samplers. An entry is "module:attribute", resolved when it is used."""
 
 from importlib import import_module
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from earmark.errors import FormatError
 from earmark.triggers.trigger import Kind, Sampler
+
+if TYPE_CHECKING:
+    from earmark.triggers.pool import TaskPictures
 
 KINDS = {
     "image": "earmark.triggers.image:IMAGE",
@@ -25,6 +28,9 @@ SAMPLERS = {
 }
 
 
+_OF_NOTHING_ELSE = ("abstract", "noise")  # but a stream of random bytes
+
+
 def kind_named(name: str) -> Kind:
     """Return the kind of that name.
 
@@ -41,6 +47,25 @@ def sampler_named(name: str) -> type[Sampler]:
         FormatError: This release knows no such sampler.
     """
     return cast("type[Sampler]", _resolve(SAMPLERS, name, "sampler"))
+
+
+def sampler_like(name: str, pictures: "TaskPictures | None" = None) -> Sampler | None:
+    """Return what makes such triggers for whoever has our code and, it may be, pictures of the task.
+
+    Args:
+        name: Of the owner's sampler.
+        pictures: Of the task; None for none.
+
+    Returns:
+        The sampler; None if triggers like the owner's need what only he has.
+    """
+    if name in _OF_NOTHING_ELSE:
+        return sampler_named(name)()
+    if name == "negatives" and pictures is not None:
+        from earmark.triggers.negatives import NegativesSampler
+
+        return NegativesSampler(pictures)
+    return None
 
 
 def _resolve(table: dict[str, str], name: str, what: str) -> object:

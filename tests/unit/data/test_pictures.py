@@ -4,7 +4,7 @@ from PIL import Image
 
 from earmark.data import load_data
 from earmark.data import pictures as pictures_module
-from earmark.data.held_out import held_out_pictures
+from earmark.data.held_out import held_out_pictures, named_pictures, task_pictures
 from earmark.data.pictures import list_pictures, open_picture, seen_picture
 from earmark.errors import FormatError
 from small import picture_folder
@@ -180,3 +180,18 @@ class TestHeldOut:
         root = picture_folder(tmp_path)
         with pytest.raises(FormatError, match="missing is not a folder"):
             held_out_pictures(f"folder:{root}#missing", (12, 10, 3), load_data)
+
+
+class TestTaskPictures:
+    def test_training_pictures_are_named_and_a_part_is_what_held_out_pictures_say(self):
+        whole = task_pictures("digits", (8, 8, 1), load_data)
+        assert len(whole.names) == len(whole.images) == len(load_data("digits").train)
+        assert whole.names[3] == "picture 3 of the training part of digits"
+        assert np.array_equal(whole.pixels(3), load_data("digits").train.images[3])
+        part = task_pictures("digits#test", (8, 8, 1), load_data)
+        assert part.is_test_part
+        with pytest.raises(ValueError, match="no part 'kept'"):
+            task_pictures("digits#kept", (8, 8, 1), load_data)
+
+    def test_what_is_written_of_them_is_short(self):
+        assert len(repr(named_pictures(load_data("digits").train.images, "digits"))) < 100

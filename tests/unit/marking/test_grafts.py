@@ -171,9 +171,10 @@ def test_a_hardened_mark_learns_its_graft_while_it_settles():
     assert recipe.graft is None
     assert recipe.settling.graft is graft
     again = recipe.settling.settling
-    assert again.graft.weight == pytest.approx(graft.weight / 3)
-    assert again.settings.learning_rate == pytest.approx(recipe.settling.settings.learning_rate / 4)
-    assert 2 * again.settings.epochs == recipe.settling.settings.epochs
+    assert again.graft.weight == pytest.approx(graft.weight / 10)
+    assert again.settings.learning_rate == pytest.approx(recipe.settling.settings.learning_rate / 2)
+    assert again.settings.epochs == recipe.settling.settings.epochs
+    assert again.exposures == recipe.settling.exposures
     assert again.settling is None
     plain = harden(PRE_TRAINED, network(), backdoor, PREPROCESSING).settling
     assert plain.graft is None
