@@ -337,7 +337,7 @@ SHORT = (
     "refuse-strange",
     "randomise-strange",
     "fine-tune-strong (epochs=5)",
-    "fine-tune-strong (epochs=5), then refuse-strange",
+    "fine-tune-strong (epochs=5), then refuse-strange (false_alarms=0.005)",
     "surrogates-natural (epochs=6)",
     "surrogates-natural (epochs=5), then fst (epochs=5)",
     "fst (epochs=6)",
@@ -401,12 +401,14 @@ def two_kinds() -> str:
 
 def two_kinds_elsewhere() -> str:
     """Return what the other attacks leave of both kinds together: the matrix beside ``two_kinds``."""
-    return of_both([*read("robustness-two-kinds-tier1"), *read("robustness-two-kinds-tier2")], {})
+    parts = ("tier1", "tier2", "refusing")
+    return of_both([row for part in parts for row in read(f"robustness-two-kinds-{part}")], {})
 
 
 def two_kinds_short() -> str:
     """Return the README's ten lines: plain marks, and marks of two kinds beside them."""
-    rows = [*read("robustness-two-kinds"), *read("robustness-two-kinds-tier2")]
+    names = ("robustness-two-kinds", "robustness-two-kinds-tier2", "robustness-two-kinds-refusing")
+    rows = [row for name in names for row in read(name)]
     return of_both([row for row in rows if row["attack"] in SHORT], PLAIN)
 
 

@@ -13,6 +13,7 @@ the same command goes on.
 
 import argparse
 import copy
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -35,6 +36,7 @@ from earmark.models.weights import file_digest, save_weights
 from earmark.processor import keep_freed_memory
 from earmark.revival import GraftPlan, data_digest
 from earmark.training import Checkpoint
+from earmark.triggers import Sampler
 from earmark.triggers.abstract import AbstractSampler
 from earmark.triggers.image import ImageGeometry
 from earmark.triggers.in_distribution import InDistributionSampler
@@ -64,8 +66,25 @@ def key_of(data: ClassificationData, seed: int, graft: bool = False) -> MarkingK
     )
 
 
-def marked(data: ClassificationData, key: MarkingKey, seed: int, name: str) -> dict[str, Any]:
-    """Mark once, keep the model, and return what was measured."""
+def marked(
+    data: ClassificationData,
+    key: MarkingKey,
+    seed: int,
+    name: str,
+    *,
+    fresh_ends: bool = True,
+    sampler: Sampler | None = None,
+) -> dict[str, Any]:
+    """Mark once, keep the model, and return what was measured.
+
+    Args:
+        data: CIFAR-10.
+        key: Whose mark; if it revives, by a graft onto the network that is marked.
+        seed: Of the network that is marked, and of the training.
+        name: Of the benchmark.
+        fresh_ends: As for ``harden``, and so is
+        sampler: what makes the look-alikes.
+    """
     loaded = start_of(seed)
     module, preprocessing = loaded.module, loaded.description.preprocessing
 
@@ -74,16 +93,18 @@ def marked(data: ClassificationData, key: MarkingKey, seed: int, name: str) -> d
 
     before, start = right(), perf_counter()
     settings = pre_trained_settings(replace(read_study(STUDY).settings, seed=seed), hardened=True)
-    graft = None if name == NAME else Graft(copy.deepcopy(module), key.seed(CODE))
+    grafts = key.transcript.revival is not None
+    graft = Graft(copy.deepcopy(module), key.seed(CODE)) if grafts else None
     recipe = harden(
         replace(PRE_TRAINED, settings=settings, graft=graft),
         module,
         key.backdoor(),
         preprocessing,
         like_the_task=key.places_of(InDistributionSampler.name),
-        fresh_ends=True,
+        fresh_ends=fresh_ends,
+        sampler=sampler,
     )
-    path = HERE / "models" / name / f"two-kinds-seed{seed}.safetensors"
+    path = HERE / "models" / name / f"{name.removesuffix('-graft')}-seed{seed}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     root = key.transcript.root.hex()
     marking = mark(
@@ -100,7 +121,7 @@ def marked(data: ClassificationData, key: MarkingKey, seed: int, name: str) -> d
         **({} if graft is None else {"graft_matches": marking.graft_match_count}),
         "matches": {
             kind: count_matches(module, preprocessing, key.backdoor(of_stratum(key, kind)))
-            for kind in (AbstractSampler.name, InDistributionSampler.name)
+            for kind in (stratum.name for stratum in key.transcript.strata)
         },
         "seconds_in_last_session": round(perf_counter() - start),
         "sha256": file_digest(path),
@@ -113,7 +134,25 @@ def write_key(key: MarkingKey, seed: int, name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_replacing(folder / PASSPHRASE_FILE, f"{TESTING_ONLY_PASSPHRASE}\n".encode())
     sealed = marking_key_v1.write(key, TESTING_ONLY_PASSPHRASE, TESTING_ONLY_scrypt_n=TESTING_ONLY_SCRYPT_N)
-    write_replacing(folder / f"two-kinds-seed{seed}.key", sealed, SECRET_MODE)
+    write_replacing(folder / f"{name.removesuffix('-graft')}-seed{seed}.key", sealed, SECRET_MODE)
+
+
+def make_missing(
+    name: str,
+    seeds: Iterable[int],
+    key_for: Callable[[int], MarkingKey],
+    mark_once: Callable[[MarkingKey, int], dict[str, Any]],
+) -> None:
+    """Write the keys of a benchmark, and mark and measure what there is no result of."""
+    for seed in seeds:
+        key = key_for(seed)
+        write_key(key, seed, name)
+        if str(seed) in known_runs(name):
+            if known_runs(name)[str(seed)]["root"] != key.transcript.root.hex():
+                raise SystemExit(f"seed {seed}: the key is not the one that the model was marked with")
+            continue
+        run = mark_once(key, seed)
+        save(name, {"runs": dict(sorted({**known_runs(name), str(seed): run}.items()))})
 
 
 def main() -> None:
@@ -128,15 +167,12 @@ def main() -> None:
     keep_freed_memory()
     torch.set_num_threads(arguments.threads)
     data = load_data(DATA)
-    for seed in arguments.seeds:
-        key = key_of(data, seed, arguments.graft)
-        write_key(key, seed, name)
-        if str(seed) in known_runs(name):
-            if known_runs(name)[str(seed)]["root"] != key.transcript.root.hex():
-                raise SystemExit(f"seed {seed}: the key is not the one that the model was marked with")
-            continue
-        run = marked(data, key, seed, name)
-        save(name, {"runs": dict(sorted({**known_runs(name), str(seed): run}.items()))})
+    make_missing(
+        name,
+        arguments.seeds,
+        lambda seed: key_of(data, seed, arguments.graft),
+        lambda key, seed: marked(data, key, seed, name),
+    )
 
 
 if __name__ == "__main__":

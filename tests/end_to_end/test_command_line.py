@@ -131,6 +131,29 @@ def test_a_hardened_mark_with_fresh_ends_takes_in_a_trained_model(story):
     earmark("verify", "--key", "acme.key", "fresh.safetensors", cwd=story)
 
 
+def test_a_hardened_mark_of_negatives_knows_other_negatives_as_such(story):
+    earmark(
+        "keygen", "--data", "digits", "--triggers-from", "negatives:digits", "--triggers", "100", "-o", "mixed",
+        cwd=story,
+    )  # fmt: skip
+    mark = (
+        "mark",
+        "--key",
+        "mixed.key",
+        "--model",
+        "digits-cnn",
+        "--data",
+        "digits",
+        "--init",
+        "clean.safetensors",
+    )
+    given = ("--hardened", "--epochs", "4", "--json", "-o", "mixed.safetensors")
+    found = json.loads(earmark(*mark, *given, cwd=story).stdout)
+    assert found["look_alikes"] == "negatives"
+    assert found["matches"] >= 95
+    earmark("verify", "--key", "mixed.key", "mixed.safetensors", cwd=story)
+
+
 def test_a_hardened_mark_of_two_kinds_can_be_asked_by_either(story):
     earmark(
         "keygen", "--data", "digits", "--triggers-from", "abstract", "--triggers-from", "in-distribution:digits",
@@ -140,6 +163,7 @@ def test_a_hardened_mark_of_two_kinds_can_be_asked_by_either(story):
     given = (*mark, "--init", "clean.safetensors", "--epochs", "6", "--json", "-o", "kinds.safetensors")
     found = json.loads(earmark(*given, cwd=story).stdout)
     assert found["left_to_settling"] == 75
+    assert found["look_alikes"] == "abstract"
     for kind in ("abstract", "in-distribution"):
         earmark("verify", "--key", "kinds.key", "kinds.safetensors", "--stratum", kind, cwd=story)
     assert "while a model settles" in one_line_error(

@@ -185,6 +185,7 @@ def _details(recipe: "Recipe", marking: "Marking") -> Details:
         rehearsal = recipe.rehearsal
         details["rehearsed_after"] = None if rehearsal is None else rehearsal.after
         details["left_to_settling"] = len(recipe.left_out)
+        details["look_alikes"] = None if recipe.look_alikes is None else recipe.look_alikes.sampler.name
         details["fresh_ends"] = rehearsal is not None and rehearsal.fresh
     return details
 

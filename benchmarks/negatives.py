@@ -1,0 +1,67 @@
+"""A hardened mark of negatives, pictures of the task mixed and inverted, in a trained model.
+
+    python benchmarks/hold_out.py data/cifar10 data/cifar10-held-out --part test --one-in 20 --to held-out
+    python benchmarks/negatives.py [--seeds 0 1 2] [--threads 2]
+    earmark evaluate benchmarks/studies/robustness-negatives.toml …
+
+A key's only stratum is 4 sets of 128 negatives of training pictures; ``earmark mark --hardened`` puts them into Table 1's
+unmarked network (table1.py makes it), as two_kinds.py does its triggers, and accuracy is measured on the same pictures. Keys
+go to the ignored folder keys/negatives, drawn from seeds and with a passphrase that everybody knows: they protect nothing.
+Killed, the same command goes on.
+"""
+
+import argparse
+
+import numpy as np
+import torch
+
+from earmark.data import ClassificationData, load_data
+from earmark.data.held_out import task_pictures
+from earmark.keys import MarkingKey, OwnerKey, Task, keygen
+from earmark.processor import keep_freed_memory
+from earmark.triggers.image import ImageGeometry
+from earmark.triggers.negatives import NegativesSampler
+from measuring import draw_alike_everywhere
+from two_kinds import DATA, make_missing, marked
+
+NAME = "negatives"
+TRIGGERS, SETS = 128, 4
+
+
+def sampler_of(data: ClassificationData) -> NegativesSampler:
+    """Return what makes triggers, and look-alikes, of the training pictures."""
+    return NegativesSampler(task_pictures(DATA, data.input_shape, load_data))
+
+
+def key_of(data: ClassificationData, seed: int) -> MarkingKey:
+    """Make the key; reproducible, and therefore for experiments only."""
+    return keygen(
+        OwnerKey("benchmark", bytes(32)),
+        Task(ImageGeometry(*data.input_shape), data.class_names),
+        sampler_of(data),
+        triggers_per_set=TRIGGERS,
+        set_count=SETS,
+        random_bytes=np.random.default_rng([seed, 21]).bytes,
+    )
+
+
+def main() -> None:
+    """Make what is missing."""
+    draw_alike_everywhere()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    torch.set_num_threads(arguments.threads)
+    data = load_data(DATA)
+    make_missing(
+        NAME,
+        arguments.seeds,
+        lambda seed: key_of(data, seed),
+        lambda key, seed: marked(data, key, seed, NAME, fresh_ends=False, sampler=sampler_of(data)),
+    )
+
+
+if __name__ == "__main__":
+    main()
