@@ -73,7 +73,7 @@ def _named(
     if name == "folder" and rest:
         return _from_folder(Path(rest), output)
     if name in ("in-distribution", "negatives") and rest:
-        return _from_data(name, rest, task, load)
+        return _from_data(name, rest, task, load, output)
     raise ValueError(f"--triggers-from {text}: unknown; known: {', '.join(FORMS)}")
 
 
@@ -103,7 +103,9 @@ def _from_folder(folder: Path, output: Output) -> "Sampler":
     return FolderSampler(album)
 
 
-def _from_data(name: str, text: str, task: "Task", load: "Callable[[str], ClassificationData]") -> "Sampler":
+def _from_data(
+    name: str, text: str, task: "Task", load: "Callable[[str], ClassificationData]", output: Output
+) -> "Sampler":
     from earmark.data.held_out import held_out_pictures, task_pictures
     from earmark.triggers.image import ImageGeometry
     from earmark.triggers.in_distribution import InDistributionSampler
@@ -114,7 +116,12 @@ def _from_data(name: str, text: str, task: "Task", load: "Callable[[str], Classi
         raise ValueError(f"--triggers-from {name} needs a task of images, not {geometry}")
     shape = geometry.height, geometry.width, geometry.channels
     if name == "negatives":
-        return NegativesSampler(task_pictures(text, shape, load))
+        pictures = task_pictures(text, shape, load)
+        output.remark(
+            f"two of {pictures.description} are mixed in each trigger: whoever has both can find it among "
+            "his questions, so take pictures that nobody else has, if you can"
+        )
+        return NegativesSampler(pictures)
     held_out = held_out_pictures(text, shape, load)
     accuracy = ", and do not report the accuracy on it" if held_out.is_test_part else ""
     terminal.warn(

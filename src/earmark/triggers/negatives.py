@@ -23,7 +23,7 @@ class NegativesSampler:
     sampler and such pictures can learn to tell them all the same.
 
     Each picture is used at most once in a key. No trigger is a picture of the data, so these may be training
-    pictures.
+    pictures; but whoever has both of a trigger finds it, by trying pairs, among what he is asked.
 
     Attributes:
         pictures: Two or more of one size; ``earmark.data.held_out.task_pictures`` finds them.

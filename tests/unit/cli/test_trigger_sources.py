@@ -216,6 +216,7 @@ def test_pictures_of_another_shape_than_the_task_are_refused(tmp_path):
 def test_negatives_are_made_of_training_pictures_unless_another_part_is_named(tmp_path, form, part):
     _, err = keygen("--data", "digits", "--triggers-from", form, cwd=tmp_path)
     assert "NEVER" not in err
+    assert f"the {part.replace('train', 'training')} part of digits" in err
     images = getattr(digits(), part).images[:].astype(int)
     for trigger in triggers_of(read_key(tmp_path))[:5]:
         both = 2 * (255 - trigger.value.astype(int))  # the sum of the two, or one more
