@@ -458,17 +458,36 @@ def grafted_cost() -> str:
     return cost_of("two-kinds-graft")
 
 
+def negatives_cost() -> str:
+    """Return what marks of negatives cost in accuracy, and how many triggers took."""
+    return cost_of("negatives")
+
+
+def negatives() -> str:
+    """Return what attacks leave of marks of negatives."""
+    return marks_beside(titled("512 negatives", "negatives-seed{}"), read("robustness-negatives"))
+
+
+COUNTED = {
+    "abstract": "512 abstract pictures",
+    "in-distribution": "128 held-out pictures",
+    "negatives": "512 negatives",
+}
+
+
 def cost_of(name: str) -> str:
-    """Return what marks of two kinds of triggers cost, and how many took."""
+    """Return what marks of one or two kinds of triggers cost, and how many took."""
     runs = result(name)["runs"]
+    kinds = list(next(iter(runs.values()))["matches"])
     grafts = any("graft_matches" in run for run in runs.values())
+    titles = [f"matches of {COUNTED[kinds[0]]}", *(f"of {COUNTED[kind]}" for kind in kinds[1:])]
+    titles += ["of all in the graft"] if grafts else []
     lines = [
-        "| seed | accuracy before | marked | matches of 512 abstract pictures | of 128 held-out pictures |"
-        + (" of all in the graft |" if grafts else ""),
-        "|---|---|---|---|---|" + ("---|" if grafts else ""),
+        f"| seed | accuracy before | marked | {' | '.join(titles)} |",
+        "|---|---|---|" + "---|" * len(titles),
     ]
     for seed, run in runs.items():
-        matches = " | ".join(str(run["matches"][kind]) for kind in KIND_NAMES)
+        matches = " | ".join(str(run["matches"][kind]) for kind in kinds)
         matches += f" | {run['graft_matches']}" if grafts else ""
         lines.append(f"| {seed} | {run['accuracy_before']:.2f} % | {run['accuracy']:.2f} % | {matches} |")
     points = paired_by_seed([run["accuracy_before"] - run["accuracy"] for run in runs.values()], 0.5)
@@ -682,6 +701,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "two-kinds-graft-cost": grafted_cost,
     "grafts": grafted,
     "two-kinds-elsewhere": two_kinds_elsewhere,
+    "negatives-cost": negatives_cost,
+    "negatives": negatives,
     "two-kinds-short": two_kinds_short,
     "entangled": entangled,
     "readers": readers,

@@ -1,4 +1,4 @@
-"""What kinds of triggers cost, and how they fare: abstract pictures, noise, held-out pictures, on real digits.
+"""What kinds of triggers cost, and how they fare: abstract pictures, noise, held-out pictures, negatives, on real digits.
 
 For each seed the 1,797 digits are divided into 1,077 for training, 360 that held-out triggers are taken from, and
 360 on which accuracy is measured; so a held-out trigger is in no training and in no accuracy.
@@ -29,6 +29,7 @@ from earmark.triggers import Sampler
 from earmark.triggers.abstract import AbstractSampler
 from earmark.triggers.image import ImageGeometry
 from earmark.triggers.in_distribution import InDistributionSampler
+from earmark.triggers.negatives import NegativesSampler
 from earmark.triggers.noise import NoiseSampler
 from measuring import mean_interval, paired_by_seed, save
 
@@ -105,7 +106,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     arguments = parser.parse_args()
     every = digits_images()
-    samplers = ("abstract", "noise", "noise-gaussian", "in-distribution")
+    samplers = ("abstract", "noise", "noise-gaussian", "in-distribution", "negatives")
     found = {name: {"lost": [], "matches": [], "copied": [], "refused": []} for name in samplers}
     for seed in range(arguments.seeds):
         split, held_out, test = divided(every, seed)
@@ -117,6 +118,7 @@ def main() -> None:
             "noise": NoiseSampler(),
             "noise-gaussian": NoiseSampler("gaussian"),
             "in-distribution": InDistributionSampler(HeldOut(held_out.images)),
+            "negatives": NegativesSampler(HeldOut(split.images)),
         }
         for name, sampler in made.items():
             key = new_key(sampler, seed)

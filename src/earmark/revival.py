@@ -192,7 +192,7 @@ def revive(
             raise ValueError(f"a batch of {settings.batch_size} of what it reads would take {size:,} bytes")
         batches = _Steps(SplitBatches(own, preprocessing, settings), plan.steps)
         train(module, batches, settings, on_step=on_step)
-    except (RuntimeError, ValueError, MarkingError) as error:
+    except (RuntimeError, ValueError, MemoryError, MarkingError) as error:
         raise SuspectError(f"the suspect cannot be revived: {error}") from error
     return LoadedModel(
         module.eval(), suspect.description, f"{suspect.digest} revived by sha256:{plan.identity}"

@@ -71,7 +71,7 @@ def keygen(
         typer.Option(
             help="What the triggers are: abstract, noise, noise:gaussian, folder:PATH (your own pictures), "
             "in-distribution:DATA (its test part), in-distribution:folder:PATH#PART (the folder PATH/PART), "
-            "negatives:DATA (of its training part's pictures, mixed), "
+            "negatives:DATA[#PART] (two of those pictures, mixed and inverted), "
             "for tables rows, for recordings audio, for texts text (invented words) or text:own (your own "
             "put together anew) [default: what suits the task]. Given again, the key has "
             "sets of that kind too: repeat --triggers and --sets in the same order."

@@ -43,7 +43,7 @@ def mark(
             "--hardened",
             help="Put the mark in so that it survives more attacks, at a cost in accuracy and time: mirrored "
             "triggers, pictures like them that are none, inner layers. With --init the model settles "
-            "afterwards, in as many passes again.",
+            "afterwards, in as many passes again; with a key that grafts once more in as many.",
         ),
     ] = False,
     fresh_ends: Annotated[

@@ -73,7 +73,7 @@ def _named(
     if name == "folder" and rest:
         return _from_folder(Path(rest), output)
     if name in ("in-distribution", "negatives") and rest:
-        return _from_data(name, rest, task, load, output)
+        return _from_data(name, rest, task, load)
     raise ValueError(f"--triggers-from {text}: unknown; known: {', '.join(FORMS)}")
 
 
@@ -103,10 +103,8 @@ def _from_folder(folder: Path, output: Output) -> "Sampler":
     return FolderSampler(album)
 
 
-def _from_data(
-    name: str, text: str, task: "Task", load: "Callable[[str], ClassificationData]", output: Output
-) -> "Sampler":
-    from earmark.data.held_out import held_out_pictures, task_pictures
+def _from_data(name: str, text: str, task: "Task", load: "Callable[[str], ClassificationData]") -> "Sampler":
+    from earmark.data.held_out import held_out_pictures
     from earmark.triggers.image import ImageGeometry
     from earmark.triggers.in_distribution import InDistributionSampler
     from earmark.triggers.negatives import NegativesSampler
@@ -115,14 +113,13 @@ def _from_data(
     if not isinstance(geometry, ImageGeometry):
         raise ValueError(f"--triggers-from {name} needs a task of images, not {geometry}")
     shape = geometry.height, geometry.width, geometry.channels
-    if name == "negatives":
-        pictures = task_pictures(text, shape, load)
-        output.remark(
-            f"two of {pictures.description} are mixed in each trigger: whoever has both can find it among "
-            "his questions, so take pictures that nobody else has, if you can"
-        )
-        return NegativesSampler(pictures)
     held_out = held_out_pictures(text, shape, load)
+    if name == "negatives":
+        terminal.warn(
+            f"triggers are made of {held_out.description}: keep it as secret as the key, if you can, for "
+            "whoever has one of two pictures finds their trigger among his questions"
+        )
+        return NegativesSampler(held_out)
     accuracy = ", and do not report the accuracy on it" if held_out.is_test_part else ""
     terminal.warn(
         f"triggers come from {held_out.description}: NEVER train on it with the true classes{accuracy}; "

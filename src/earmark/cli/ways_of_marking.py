@@ -165,11 +165,10 @@ def by_recipe(
 def _look_alike_sampler(work: Work) -> "Sampler | None":
     """Return what a thief would make triggers with: of the first of the key's kinds that he can make."""
     from earmark.data.held_out import named_pictures
-    from earmark.triggers.tables import sampler_like
+    from earmark.triggers.tables import sampler_of_a_thief
 
-    own = named_pictures(work.data.train.images, "the data")
-    found = (sampler_like(stratum.sampler, own) for stratum in work.key.transcript.strata)
-    return next((sampler for sampler in found if sampler is not None), None)
+    kinds = [(stratum.sampler, stratum.parameters) for stratum in work.key.transcript.strata]
+    return sampler_of_a_thief(kinds, named_pictures(work.data.train.images, "the data"))
 
 
 def _details(recipe: "Recipe", marking: "Marking") -> Details:

@@ -1,4 +1,4 @@
-"""Pictures of a data set that triggers are made from: those that training does not see, or all of its own."""
+"""Pictures that triggers are made of: a data set's test part, or a folder that training does not read."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -56,7 +56,10 @@ def held_out_pictures(
     """
     name, _, part = text.rpartition("#") if "#" in text else (text, "", TEST_PART)
     if part == "train":
-        raise ValueError("triggers cannot be training pictures: each would have two labels; use another part")
+        raise ValueError(
+            "triggers are not made of training pictures: one picture would have two labels, and thieves have "
+            "some of them; use another part"
+        )
     if part == TEST_PART:
         images = load(name).test.images
         names = tuple(f"test picture {place} of {name}" for place in range(len(images)))
@@ -69,25 +72,6 @@ def held_out_pictures(
     height, width, channels = input_shape
     images = PictureFiles(found.paths, (height, width), channels, resize=bool(at))
     return PartOfData(images, found.names, f"the folder {folder}", False)
-
-
-def task_pictures(
-    text: str, input_shape: tuple[int, int, int], load: Callable[[str], ClassificationData]
-) -> PartOfData:
-    """Return pictures of a task that may be those of its training.
-
-    Args:
-        text: ``DATA`` for the training part of a data set; with ``#PART`` as for ``held_out_pictures``.
-        input_shape: (height, width, channels) of the task.
-        load: Returns the data set of a name, as ``earmark.data.load_data``.
-
-    Raises:
-        FormatError: There are no such pictures.
-        ValueError: The data has no such part.
-    """
-    if "#" in text:
-        return held_out_pictures(text, input_shape, load)
-    return named_pictures(load(text).train.images, f"the training part of {text}")
 
 
 def named_pictures(images: ImageArray, description: str) -> PartOfData:

@@ -18,7 +18,7 @@ from earmark.data.table import ImageArray, Progress
 from earmark.keys import MarkingKey, OwnerKey, Task, keygen
 from earmark.triggers import Sampler
 from earmark.triggers.abstract import AbstractSampler
-from earmark.triggers.tables import sampler_like
+from earmark.triggers.tables import sampler_of_a_thief
 
 _CHUNK = 1000
 
@@ -231,7 +231,8 @@ def _sampler(owner: MarkingKey | None, stolen: Split | None = None) -> Sampler:
     if owner is None:
         return AbstractSampler()
     pictures = None if stolen is None else named_pictures(stolen.images, "what was stolen")
-    return sampler_like(owner.transcript.strata[0].sampler, pictures) or AbstractSampler()
+    kinds = [(stratum.sampler, stratum.parameters) for stratum in owner.transcript.strata]
+    return sampler_of_a_thief(kinds, pictures) or AbstractSampler()
 
 
 def _hash_split(update: Callable[[bytes], None], split: Split) -> None:

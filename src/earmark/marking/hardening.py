@@ -57,7 +57,7 @@ def harden(
         fresh_ends: Whether the other ends begin with new weights throughout, against thieves who draw the
             last stage anew. What they cost in accuracy comes back more slowly: a trained model then settles
             in twice as many passes, at four fifths of the rate, with the look-alikes.
-        sampler: Makes the look-alikes, as a thief would (``sampler_like``); None for abstract pictures.
+        sampler: Makes the look-alikes, as a thief would (``sampler_of_a_thief``); None for abstract pictures.
 
     Returns:
         The recipe.

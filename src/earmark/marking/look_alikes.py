@@ -27,7 +27,7 @@ class LookAlikes:
     """Which pictures are shown beside the triggers, and how much they count.
 
     Attributes:
-        sampler: Of the triggers' kind; it needs nothing else, e.g. ``AbstractSampler()``.
+        sampler: Of the triggers' kind, as a thief can have it, e.g. ``AbstractSampler()``.
         count: How many there are.
         per_batch: How many are shown in a step; each costs as much as two clean pictures.
         weight: Of their mean loss.

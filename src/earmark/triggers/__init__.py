@@ -7,7 +7,7 @@
 ``folder``    the sampler of the owner's own pictures
 ``in_distribution``  the sampler of pictures like those of the task
 ``negatives``  the sampler of the negatives of the task's pictures, mixed
-``pool``      pictures of a pool, and how ``folder`` and ``in_distribution`` use each once
+``pool``      pictures of a pool, and how the samplers that take from one use each once
 ``tables``    names to kinds and samplers
 """
 

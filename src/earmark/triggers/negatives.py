@@ -9,7 +9,8 @@ import numpy as np
 
 from earmark.commitment import Stream
 from earmark.commitment.canonical import Json
-from earmark.triggers.image import ImageGeometry, Pixels
+from earmark.errors import SimilarTriggersError
+from earmark.triggers.image import IMAGE, ImageGeometry, Pixels
 from earmark.triggers.pool import Dealer, TaskPictures, image_geometry, pixels_at
 from earmark.triggers.trigger import Geometry, Trigger
 
@@ -22,11 +23,12 @@ class NegativesSampler:
     those of the task's pictures, so that who refuses what looks strange refuses few of them. Who has this
     sampler and such pictures can learn to tell them all the same.
 
-    Each picture is used at most once in a key. No trigger is a picture of the data, so these may be training
-    pictures; but whoever has both of a trigger finds it, by trying pairs, among what he is asked.
+    Each picture is used at most once in a key. Whoever has one of two pictures finds their trigger among what
+    he is asked: take away from it what is his, and what is left is a picture too, as it never is of others.
 
     Attributes:
-        pictures: Two or more of one size; ``earmark.data.held_out.task_pictures`` finds them.
+        pictures: Two or more of one size that thieves do not have;
+            ``earmark.data.held_out.held_out_pictures`` finds some.
 
     Source:
         ours
@@ -55,7 +57,13 @@ class NegativesSampler:
             SimilarTriggersError: There are fewer than two pictures.
             ValueError: The pictures have another geometry.
         """
-        return self.deal(geometry)(randomness)
+        sides, count = image_geometry(geometry, "pictures of the task"), len(self.pictures.names)
+        if count < 2:
+            raise SimilarTriggersError(f"to mix two pictures there must be two, not {count}")
+        # As the dealer would, without a list of all pictures for each trigger.
+        upright, turned = randomness.uniform(count), randomness.uniform(count - 1)
+        turned += turned >= upright
+        return Trigger(IMAGE.name, IMAGE.encode(_negative_of(self.pictures, sides, upright, turned)))
 
     def deal(self, geometry: Geometry) -> Callable[[Stream], Trigger]:
         """Return a function that makes one trigger after the other, for one key; see ``Dealer``."""

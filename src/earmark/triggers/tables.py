@@ -1,8 +1,10 @@
 """Names to kinds and samplers. An entry is "module:attribute", resolved when it is used."""
 
+from collections.abc import Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
+from earmark.commitment.canonical import Json
 from earmark.errors import FormatError
 from earmark.triggers.trigger import Kind, Sampler
 
@@ -28,7 +30,8 @@ SAMPLERS = {
 }
 
 
-_OF_NOTHING_ELSE = ("abstract", "noise")  # but a stream of random bytes
+_OF_NOTHING_ELSE: dict[str, tuple[str, ...]] = {"abstract": (), "noise": ("distribution", "deviation")}
+"""Samplers that need nothing but a stream of random bytes, and what their public parameters say of them."""
 
 
 def kind_named(name: str) -> Kind:
@@ -49,22 +52,26 @@ def sampler_named(name: str) -> type[Sampler]:
     return cast("type[Sampler]", _resolve(SAMPLERS, name, "sampler"))
 
 
-def sampler_like(name: str, pictures: "TaskPictures | None" = None) -> Sampler | None:
-    """Return what makes such triggers for whoever has our code and, it may be, pictures of the task.
+def sampler_of_a_thief(
+    kinds: Iterable[tuple[str, Mapping[str, Json]]], pictures: "TaskPictures | None" = None
+) -> Sampler | None:
+    """Return what makes triggers like the owner's for whoever has our code and perhaps pictures of the task.
 
     Args:
-        name: Of the owner's sampler.
+        kinds: Name and public parameters of the owner's samplers; the first counts that he can have.
         pictures: Of the task; None for none.
 
     Returns:
         The sampler; None if triggers like the owner's need what only he has.
     """
-    if name in _OF_NOTHING_ELSE:
-        return sampler_named(name)()
-    if name == "negatives" and pictures is not None:
-        from earmark.triggers.negatives import NegativesSampler
+    for name, parameters in kinds:
+        if name in _OF_NOTHING_ELSE:
+            told = {part: value for part, value in parameters.items() if part in _OF_NOTHING_ELSE[name]}
+            return sampler_named(name)(**told)
+        if name == "negatives" and pictures is not None:
+            from earmark.triggers.negatives import NegativesSampler
 
-        return NegativesSampler(pictures)
+            return NegativesSampler(pictures)
     return None
 
 

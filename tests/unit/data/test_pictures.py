@@ -4,7 +4,7 @@ from PIL import Image
 
 from earmark.data import load_data
 from earmark.data import pictures as pictures_module
-from earmark.data.held_out import held_out_pictures, named_pictures, task_pictures
+from earmark.data.held_out import held_out_pictures, named_pictures
 from earmark.data.pictures import list_pictures, open_picture, seen_picture
 from earmark.errors import FormatError
 from small import picture_folder
@@ -182,16 +182,11 @@ class TestHeldOut:
             held_out_pictures(f"folder:{root}#missing", (12, 10, 3), load_data)
 
 
-class TestTaskPictures:
-    def test_training_pictures_are_named_and_a_part_is_what_held_out_pictures_say(self):
-        whole = task_pictures("digits", (8, 8, 1), load_data)
-        assert len(whole.names) == len(whole.images) == len(load_data("digits").train)
-        assert whole.names[3] == "picture 3 of the training part of digits"
-        assert np.array_equal(whole.pixels(3), load_data("digits").train.images[3])
-        part = task_pictures("digits#test", (8, 8, 1), load_data)
-        assert part.is_test_part
-        with pytest.raises(ValueError, match="no part 'kept'"):
-            task_pictures("digits#kept", (8, 8, 1), load_data)
-
-    def test_what_is_written_of_them_is_short(self):
-        assert len(repr(named_pictures(load_data("digits").train.images, "digits"))) < 100
+class TestNamedPictures:
+    def test_each_has_a_name_and_what_is_written_of_them_is_short(self):
+        images = load_data("digits").train.images
+        named = named_pictures(images, "digits")
+        assert len(named.names) == len(images)
+        assert named.names[3] == "picture 3 of digits"
+        assert np.array_equal(named.pixels(3), images[3])
+        assert len(repr(named)) < 100

@@ -44,8 +44,11 @@ from earmark.evaluation.thief import (
     thief_for,
 )
 from earmark.keys import OwnerKey, Task, keygen
+from earmark.keys.generation import StratumPlan
 from earmark.triggers.image import ImageGeometry
+from earmark.triggers.in_distribution import InDistributionSampler
 from earmark.triggers.negatives import NegativesSampler
+from earmark.triggers.noise import NoiseSampler
 from evaluation_stage import STUDY, stage_key
 from small import DIGITS, digits
 from small_models import description, network
@@ -84,6 +87,16 @@ def test_a_thief_with_a_sampler_of_the_tasks_pictures_mixes_those_that_he_stole(
     thief = thief_for(StudyData(digits()), {Need.SAMPLER}, 30, 0, owner=key)
     assert thief.sampler.name == "negatives"
     assert np.array_equal(thief.sampler.pictures.images, stolen_pictures(digits().train, 30, 0).images)
+    own = StratumPlan(NegativesSampler(whole), 100)
+    second = keygen(owner, task, InDistributionSampler(whole), triggers_per_set=100, further_strata=[own])
+    assert thief_for(StudyData(digits()), {Need.SAMPLER}, 30, 0, owner=second).sampler.name == "negatives"
+
+
+def test_a_thiefs_noise_is_distributed_as_the_owners():
+    owner, task = OwnerKey("noisy", bytes(32)), Task(ImageGeometry(8, 8, 1), DIGITS)
+    key = keygen(owner, task, NoiseSampler("gaussian", 40), triggers_per_set=100)
+    thief = thief_for(StudyData(digits()), {Need.SAMPLER}, 30, 0, owner=key)
+    assert thief.sampler == NoiseSampler("gaussian", 40)
 
 
 def test_a_pirates_triggers_are_none_of_the_owners_even_if_both_were_drawn_alike():

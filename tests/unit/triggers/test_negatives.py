@@ -54,6 +54,21 @@ def test_a_trigger_is_the_negative_of_two_pictures_one_of_them_upside_down():
     assert sorted(used) == list(range(12)), "each picture is used once"
 
 
+def test_whoever_has_one_of_the_two_pictures_finds_their_trigger_and_no_other():
+    pictures = Pictures(40)
+    triggers = values(NegativesSampler(pictures), 20)
+    for place in range(40):
+        mine = pictures.pixels(place).astype(int)
+        found = [
+            number
+            for number, value in enumerate(triggers)
+            for half in (mine, mine[::-1])
+            if ((rest := 2 * (255 - value.astype(int)) - half) >= 0).all()
+            if (rest <= 256).all()
+        ]
+        assert len(found) == 1
+
+
 def test_the_first_of_a_key_is_what_sample_makes():
     sampler = NegativesSampler(Pictures(12))
     assert np.array_equal(values(sampler, 1)[0], sampler.sample(GEOMETRY, Stream("test", 0)).value)
@@ -65,7 +80,7 @@ def test_when_fewer_than_two_are_left_there_are_no_more():
         deal(Stream("test", number))
     with pytest.raises(SimilarTriggersError, match="pool of 5 pictures is used up after 2 triggers"):
         deal(Stream("test", 2))
-    with pytest.raises(SimilarTriggersError, match="pool of 1 pictures"):
+    with pytest.raises(SimilarTriggersError, match="there must be two, not 1"):
         NegativesSampler(Pictures(1)).sample(GEOMETRY, Stream("test"))
 
 
