@@ -3,6 +3,8 @@
 For each seed the 1,797 digits are divided into 1,077 for training, 360 that held-out triggers are taken from, and
 360 on which accuracy is measured; so a held-out trigger is in no training and in no accuracy.
 
+Negatives are of the images for training.
+
 - *cost*: points of accuracy lost against a network of the same seed without a mark;
 - *copied by answers*: matches of a new network trained on the marked one's answers to the training images;
 - *filter*: share of triggers farther from every training image than all but 1 in 100 real test images.

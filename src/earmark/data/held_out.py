@@ -57,8 +57,8 @@ def held_out_pictures(
     name, _, part = text.rpartition("#") if "#" in text else (text, "", TEST_PART)
     if part == "train":
         raise ValueError(
-            "triggers are not made of training pictures: one picture would have two labels, and thieves have "
-            "some of them; use another part"
+            "triggers are not made of training pictures: thieves have some of them, and a picture that is a "
+            "trigger would have two labels; use another part"
         )
     if part == TEST_PART:
         images = load(name).test.images
