@@ -147,7 +147,8 @@ def thief_for(
         image_count: Pictures of the task.
         seed: Draws them, and the pirate's key.
         augmentation: None for the data's own.
-        owner: The marked model's key. Only its task, its counts and what its transcript says of its samplers are looked at.
+        owner: The marked model's key. Only its task, its counts and what its transcript says of its
+            samplers are looked at.
         pirate: The pirate's own key; None for one like the owner's.
 
     Returns:

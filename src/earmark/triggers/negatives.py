@@ -24,7 +24,8 @@ class NegativesSampler:
     sampler and such pictures can learn to tell them all the same.
 
     Each picture is used at most once in a key. Whoever has one of two pictures finds their trigger among what
-    he is asked: take away from it what is his, and what is left is a picture too, as it hardly ever is of others.
+    he is asked: take away from it what is his, and what is left is a picture too, as it hardly ever is of
+    others.
 
     Attributes:
         pictures: Two or more of one size that thieves do not have;
