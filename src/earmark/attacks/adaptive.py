@@ -164,6 +164,7 @@ def _unlearning(title: str, answers: str, sampler: str = "") -> SurrogateUnlearn
 
 UNIFORM = _unlearning("Surrogate triggers, uniform answers", "uniform")
 NATURAL = _unlearning("Surrogate triggers, natural answers", "natural")
+OTHER_SAMPLER = _unlearning("Surrogates of another kind, uniform answers", "uniform", "noise")
 SAMPLED = SampledDetector(
     Card(
         "Refuses what the sampler makes",
@@ -176,4 +177,3 @@ SAMPLED = SampledDetector(
     ),
     TrainingSettings(epochs=6, learning_rate=0.05, augmentation="none"),
 )
-OTHER_SAMPLER = _unlearning("Surrogates of another kind, uniform answers", "uniform", "noise")

@@ -15,7 +15,7 @@ from pathlib import Path
 import earmark
 from earmark.attacks.protocol import Need
 from earmark.evaluation.study import Step, Study
-from earmark.triggers.tables import sampler_named
+from earmark.triggers.tables import THIEFS_SAMPLERS, sampler_named
 
 _ROOMS = ("attacks", "data", "marking", "models", "training", "triggers")
 """What follows imports stays in these: what else counts (keys, commitments) is held by test vectors."""
@@ -27,7 +27,6 @@ _ALWAYS = (
 )
 _TABLE = "earmark.attacks.table"  # every number of a step is in its record, and a new entry changes no other
 _OF_TRIGGERS = {Need.SAMPLER, Need.BACKDOOR}
-_SAMPLERS = ("abstract", "negatives", "noise")  # those that a thief may have
 
 
 def study_code(study: Study) -> dict[Step, str]:
@@ -43,7 +42,7 @@ def step_code(step: Step) -> str:
     attack = step.attack()
     first = {*_ALWAYS, type(attack).__module__}
     if attack.card.needs & _OF_TRIGGERS:
-        first |= {sampler_named(name).__module__ for name in _SAMPLERS}
+        first |= {sampler_named(name).__module__ for name in THIEFS_SAMPLERS}
     hasher = hashlib.sha256(f"{earmark.__version__} {version('torch')}".encode())
     for name, text in sorted(_closure(first).items()):
         hasher.update(f"{name} {len(text)} {text}".encode())

@@ -150,7 +150,7 @@ def _settling(shown: Recipe, graft: Graft | None, after_fresh_ends: bool, teache
 def _again(settled: Recipe, graft: Graft) -> Recipe:
     """Return the same at half of the rate, in which the graft counts for a tenth.
 
-    Most of what a graft costs while it is learned comes back in it, and what the graft shows after attacks
+    Most of what a graft costs while it is learned comes back in it, and most of what it shows after attacks
     stays (docs/adr/0014-grafts.md).
     """
     settings = settled.settings

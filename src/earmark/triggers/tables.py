@@ -28,10 +28,11 @@ SAMPLERS = {
     "audio": "earmark.triggers.sounds:SoundSampler",
     "text": "earmark.triggers.sentences:SentenceSampler",
 }
-
-
 _OF_NOTHING_ELSE: dict[str, tuple[str, ...]] = {"abstract": (), "noise": ("distribution", "deviation")}
 """Samplers that need nothing but a stream of random bytes, and what their public parameters say of them."""
+_OF_PICTURES = "negatives"
+THIEFS_SAMPLERS = (*_OF_NOTHING_ELSE, _OF_PICTURES)
+"""Samplers that others can have too; the last with pictures of the task."""
 
 
 def kind_named(name: str) -> Kind:
@@ -68,7 +69,7 @@ def sampler_of_a_thief(
         if name in _OF_NOTHING_ELSE:
             told = {part: value for part, value in parameters.items() if part in _OF_NOTHING_ELSE[name]}
             return sampler_named(name)(**told)
-        if name == "negatives" and pictures is not None:
+        if name == _OF_PICTURES and pictures is not None:
             from earmark.triggers.negatives import NegativesSampler
 
             return NegativesSampler(pictures)
