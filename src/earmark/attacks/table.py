@@ -65,6 +65,7 @@ ATTACKS: dict[str, str] = {
     "refuse-unsure": "earmark.attacks.query_time:CONFIDENCE",
     "refuse-strange": "earmark.attacks.query_time:STRANGE_PICTURES",
     "randomise-strange": "earmark.attacks.query_time:STRANGE_RANDOM",
+    "refuse-outliers": "earmark.attacks.outliers:OUTLIERS",
     "answer-noise": "earmark.attacks.query_time:ANSWER_NOISE",
     "ensemble": "earmark.attacks.ensemble:ENSEMBLE",
 }

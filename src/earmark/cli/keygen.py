@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from earmark.cli import keys
+from earmark.cli.advising import say_advice
 from earmark.cli.output import AsJson, Output, Quiet
 from earmark.cli.passphrase import (
     OWNER_VARIABLE,
@@ -17,7 +18,7 @@ from earmark.cli.passphrase import (
     passphrase,
 )
 from earmark.cli.revived import revival_to_commit
-from earmark.cli.trigger_sources import sampler_from
+from earmark.cli.trigger_sources import IN_DISTRIBUTION, Making, sampler_from
 
 if TYPE_CHECKING:
     from earmark.data import ClassificationData
@@ -75,6 +76,14 @@ def keygen(
             "for tables rows, for recordings audio, for texts text (invented words) or text:own (your own "
             "put together anew) [default: what suits the task]. Given again, the key has "
             "sets of that kind too: repeat --triggers and --sets in the same order."
+        ),
+    ] = None,
+    hardest_for: Annotated[
+        str | None,
+        typer.Option(
+            "--hardest-for",
+            help="Of in-distribution pictures take those of which this trained model, the one to be marked, "
+            "is least sure: training takes fewer of them. A file or hf:FOLDER as for earmark verify.",
         ),
     ] = None,
     sets: Annotated[
@@ -136,7 +145,8 @@ def keygen(
     Example: earmark keygen --data folder:birds --triggers-from in-distribution:folder:birds#held-out -o acme
 
     Example: earmark keygen --data folder:birds --triggers-from abstract --triggers 256 --sets 4
-    --triggers-from in-distribution:folder:birds#held-out --triggers 256 --sets 1 -o acme
+    --triggers-from in-distribution:folder:birds#held-out --triggers 256 --sets 1
+    --hardest-for birds.safetensors -o acme
     """
     from fractions import Fraction
     from functools import cache
@@ -145,7 +155,7 @@ def keygen(
         raise ValueError(f"--labels is derived or chosen, not {labels!r}")
     output = Output(quiet, as_json)
     if advise:
-        _advise(_class_names(data, input_shape, classes, output), output)
+        say_advice(_class_names(data, input_shape, classes, output), output)
         return
     if out is None:
         raise ValueError("where to? -o NAME makes NAME.key, NAME.vk.json and NAME.journal")
@@ -155,7 +165,7 @@ def keygen(
     own = _own(data, input_shape, classes)
     task = _task(data, input_shape, classes, load) if own is None else _task_of(own)
     sources = triggers_from or [_USUAL_SOURCES[task.geometry.kind]]
-    plans = _plans(sources, triggers, sets, task, own, load, output)
+    plans = _plans(sources, triggers, sets, Making(task, own, load, output, hardest_for))
     trigger_count = sum(plan.trigger_count for plan in plans)
     revival = revival_to_commit(revivable, graft_onto, task, load)
     secret = passphrase(paths.key.name, passphrase_file, (VARIABLE,), new=True)
@@ -197,14 +207,13 @@ def _plans(
     sources: list[str],
     triggers: list[int] | None,
     sets: list[int] | None,
-    task: "Task",
-    own: "Table | Texts | None",
-    load: "Callable[[str], ClassificationData]",
-    output: Output,
+    making: Making,
 ) -> "list[StratumPlan]":
     """Return what the key is to have, stratum after stratum."""
     from earmark.keys import StratumPlan
 
+    if making.hardest_for is not None and not any(source.startswith(IN_DISTRIBUTION) for source in sources):
+        raise ValueError(f"--hardest-for goes with --triggers-from {IN_DISTRIBUTION}:DATA")
     counts = {"--triggers": triggers or [DEFAULT_TRIGGERS], "--sets": sets or [1]}
     for option, given in counts.items():
         if len(given) not in (1, len(sources)):
@@ -214,7 +223,7 @@ def _plans(
             )
     each, how_many = (given * len(sources) if len(given) == 1 else given for given in counts.values())
     return [
-        StratumPlan(sampler_from(source, task, own, load, output), count, set_count)
+        StratumPlan(sampler_from(source, making, count * set_count), count, set_count)
         for source, count, set_count in zip(sources, each, how_many, strict=True)
     ]
 
@@ -230,41 +239,6 @@ def _class_names(
     if classes is None:
         raise ValueError("--advise needs the classes: --data, or --classes FILE")
     return read_class_names(classes)
-
-
-def _advise(class_names: tuple[str, ...], output: Output) -> None:
-    """Say what each number of triggers would do."""
-    from dataclasses import asdict
-    from fractions import Fraction
-
-    from earmark.evaluation.advice import advise, best
-    from earmark.keys.generation import DEFAULT_SURVIVAL
-    from earmark.statistics import triggers_needed
-
-    advice = advise(len(class_names))
-    facts = {"classes": len(class_names), "advice": [asdict(one) for one in advice]}
-    if not advice:
-        least = triggers_needed(Fraction(1, len(class_names)), DEFAULT_SURVIVAL)
-        words = (
-            f"With {len(class_names)} classes a set needs {least} triggers if {float(DEFAULT_SURVIVAL):.0%} "
-            "are to suffice; nothing was measured with so many. earmark evaluate measures your own marks."
-        )
-        output.result(words, {**facts, "best": None})
-        return
-    chosen = best(advice)
-    lines = [f"For {len(class_names)} classes, by attacks on plain marks of CIFAR-10 put in from scratch:"]
-    for one in advice:
-        attacks = len(one.survived) + len(one.removed_by)
-        lines.append(
-            f"  {one.triggers:5} triggers: {one.threshold} matches show the mark "
-            f"({one.threshold / one.triggers:.0%}); survive {len(one.survived)} of {attacks} attacks"
-        )
-    each = chosen.triggers // chosen.sets
-    lines += [
-        f"Removed even from {chosen.triggers}: {'; '.join(chosen.removed_by) or 'by none'}.",
-        f"Take --triggers {each} --sets {chosen.sets}. Measure your own task: earmark evaluate.",
-    ]
-    output.result("\n".join(lines), {**facts, "best": chosen.triggers})
 
 
 def _load(name: str, output: Output) -> "ClassificationData":

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from earmark.cli import output as terminal
 from earmark.cli.output import Output
@@ -10,57 +10,66 @@ from earmark.triggers.tables import sampler_named
 
 if TYPE_CHECKING:
     from earmark.data import ClassificationData
+    from earmark.data.held_out import PartOfData
     from earmark.data.rows import Table
     from earmark.data.texts import Texts
     from earmark.keys import Task
     from earmark.triggers import Sampler
 
+IN_DISTRIBUTION = "in-distribution"
 FORMS = (
-    *("abstract", "noise", "noise:gaussian", "folder:PATH", "in-distribution:DATA[#PART]"),
+    *("abstract", "noise", "noise:gaussian", "folder:PATH", f"{IN_DISTRIBUTION}:DATA[#PART]"),
     "negatives:DATA[#PART]",
     *("rows", "audio", "text", "text:own"),
 )
 _WITHOUT_MORE = ("abstract", "audio", "text")
+_AT_ONCE = 256  # pictures decoded
+_SPARE = 16  # for every so many hard pictures one more: of pictures nearly alike one is left out
 
 
-def sampler_from(
-    text: str,
-    task: "Task",
-    own: "Table | Texts | None",
-    load: "Callable[[str], ClassificationData]",
-    output: Output,
-) -> "Sampler":
-    """Return the sampler that the command line names, after saying what it asks of the owner.
+class Making(NamedTuple):
+    """What there is to make triggers with.
 
-    Args:
-        text: One of ``FORMS``.
+    Attributes:
         task: What is classified.
         own: Its own rows or texts, where its data are such.
         load: Reads data by name.
         output: For remarks; a warning is given even if remarks are not wanted.
+        hardest_for: A model that in-distribution pictures are to be hard for; None for any pictures.
+    """
+
+    task: "Task"
+    own: "Table | Texts | None"
+    load: "Callable[[str], ClassificationData]"
+    output: Output
+    hardest_for: str | None = None
+
+
+def sampler_from(text: str, making: Making, count: int) -> "Sampler":
+    """Return the sampler that the command line names, after saying what it asks of the owner.
+
+    Args:
+        text: One of ``FORMS``.
+        making: Task, data, and where to speak.
+        count: Of the triggers that are to be made.
 
     Raises:
         FormatError: The pictures cannot be found or read.
         ValueError: The text is none of the forms, or does not suit the task.
+        SuspectError: The model cannot be asked about pictures.
     """
-    sampler = _named(text, task, own, load, output)
-    if sampler.kind != task.geometry.kind:
+    sampler = _named(text, making, count)
+    if sampler.kind != making.task.geometry.kind:
         raise ValueError(
             f"--triggers-from {text} makes triggers of kind {sampler.kind}, but the task is of kind "
-            f"{task.geometry.kind}"
+            f"{making.task.geometry.kind}"
         )
     return sampler
 
 
-def _named(
-    text: str,
-    task: "Task",
-    own: "Table | Texts | None",
-    load: "Callable[[str], ClassificationData]",
-    output: Output,
-) -> "Sampler":
+def _named(text: str, making: Making, count: int) -> "Sampler":
     if text in ("rows", "text:own"):
-        return _from_own(text, own)
+        return _from_own(text, making.own)
     if text in _WITHOUT_MORE:
         return sampler_named(text)()
     name, _, rest = text.partition(":")
@@ -68,12 +77,14 @@ def _named(
         from earmark.triggers.noise import NoiseSampler
 
         sampler = NoiseSampler(rest or "uniform")
-        output.remark("noise is easy to tell from real inputs and to refuse; abstract pictures are less so")
+        making.output.remark(
+            "noise is easy to tell from real inputs and to refuse; abstract pictures are less so"
+        )
         return sampler
     if name == "folder" and rest:
-        return _from_folder(Path(rest), output)
-    if name in ("in-distribution", "negatives") and rest:
-        return _from_data(name, rest, task, load)
+        return _from_folder(Path(rest), making.output)
+    if name in (IN_DISTRIBUTION, "negatives") and rest:
+        return _from_data(name, rest, making, count)
     raise ValueError(f"--triggers-from {text}: unknown; known: {', '.join(FORMS)}")
 
 
@@ -103,17 +114,17 @@ def _from_folder(folder: Path, output: Output) -> "Sampler":
     return FolderSampler(album)
 
 
-def _from_data(name: str, text: str, task: "Task", load: "Callable[[str], ClassificationData]") -> "Sampler":
+def _from_data(name: str, text: str, making: Making, count: int) -> "Sampler":
     from earmark.data.held_out import held_out_pictures
     from earmark.triggers.image import ImageGeometry
     from earmark.triggers.in_distribution import InDistributionSampler
     from earmark.triggers.negatives import NegativesSampler
 
-    geometry = task.geometry
+    geometry = making.task.geometry
     if not isinstance(geometry, ImageGeometry):
         raise ValueError(f"--triggers-from {name} needs a task of images, not {geometry}")
     shape = geometry.height, geometry.width, geometry.channels
-    held_out = held_out_pictures(text, shape, load)
+    held_out = held_out_pictures(text, shape, making.load)
     if name == "negatives":
         terminal.warn(
             f"triggers are made of {held_out.description}: keep it as secret as the key, if you can, for "
@@ -125,4 +136,38 @@ def _from_data(name: str, text: str, task: "Task", load: "Callable[[str], Classi
         f"triggers come from {held_out.description}: NEVER train on it with the true classes{accuracy}; "
         "a picture cannot keep two labels"
     )
+    if making.hardest_for is not None:
+        held_out = _hardest(held_out, making.hardest_for, count, making.output)
     return InDistributionSampler(held_out)
+
+
+def _hardest(held_out: "PartOfData", model: str, count: int, output: Output) -> "PartOfData":
+    """Return the pictures that a model is least sure of, with a few more than are asked for."""
+    import numpy as np
+
+    from earmark.data.held_out import least_sure
+    from earmark.suspects import Miss, ScoringSuspect
+    from earmark.suspects.opening import MAPPINGS, open_suspect
+
+    refusal = f"--hardest-for {model}: a model on this machine that gives probabilities is needed"
+    if "://" in model or model.endswith(MAPPINGS):
+        raise ValueError(f"{refusal}, for whoever runs a service would see the pictures")
+    suspect = open_suspect(model)
+    if not isinstance(suspect, ScoringSuspect):
+        raise ValueError(refusal)
+    total = len(held_out.names)
+    rows: list[tuple[float, ...] | Miss] = []
+    with output.progress("looking for hard pictures") as on_progress:
+        while len(rows) < total:
+            some = range(len(rows), min(len(rows) + _AT_ONCE, total))
+            rows += suspect.probabilities([held_out.pixels(place) for place in some])
+            on_progress(len(rows), total)
+    if any(isinstance(row, Miss) for row in rows):
+        raise ValueError(f"--hardest-for {model}: it has no probabilities for some of the pictures")
+    said = np.array(rows, np.float64)
+    chosen = least_sure(held_out, said, count + count // _SPARE)
+    output.remark(
+        f"of {len(said)} pictures the {len(chosen.names)} of which {model} is least sure, the surest "
+        f"{np.sort(said.max(1))[len(chosen.names) - 1]:.0%}"
+    )
+    return chosen

@@ -74,6 +74,26 @@ def held_out_pictures(
     return PartOfData(images, found.names, f"the folder {folder}", False)
 
 
+def least_sure(pictures: PartOfData, probabilities: npt.NDArray[np.float64], count: int) -> PartOfData:
+    """Return the pictures of which a model is least sure.
+
+    As triggers they outlast training that takes others: to a network that forgets their labels they are of no
+    class either, and what is left of a label decides (docs/robustness.md).
+
+    Args:
+        pictures: To choose from; those chosen are decoded.
+        probabilities: What the model says of them, ``(pictures, classes)``.
+        count: How many, the least sure first; all if there are no more.
+    """
+    places = np.sort(np.argsort(probabilities.max(1), kind="stable")[:count])
+    return PartOfData(
+        np.stack([pictures.pixels(int(place)) for place in places]),
+        tuple(pictures.names[place] for place in places),
+        pictures.description,
+        pictures.is_test_part,
+    )
+
+
 def named_pictures(images: ImageArray, description: str) -> PartOfData:
     """Return pictures with a name for each.
 

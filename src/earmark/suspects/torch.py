@@ -51,6 +51,11 @@ class TorchSuspect(AnswersFromScores):
         self.class_count = len(model.description.class_names)
         self.preprocessing = f"{source}: {self._preprocessing}"
 
+    @property
+    def model(self) -> LoadedModel:
+        """The network and its description, for whoever has its weights anyway."""
+        return self._model
+
     def _question(self, inputs: Sequence[Any]) -> Iterator[Said]:
         for start in range(0, len(inputs), _BATCH_LIMIT):
             batch = inputs[start : start + _BATCH_LIMIT]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from earmark.cli import main
 from earmark.cli.output import Output
-from earmark.cli.trigger_sources import FORMS, sampler_from
+from earmark.cli.trigger_sources import FORMS, Making, sampler_from
 from earmark.commitment import Stream
 from earmark.data import Split, load_data
 from earmark.data.pictures import list_pictures
@@ -224,6 +224,61 @@ def test_negatives_are_made_of_pictures_that_training_does_not_read(tmp_path):
         assert any(np.isin(rest - images[:, ::-1], (0, 1)).all((1, 2, 3)).any() for rest in rests)
 
 
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A network for digits, as a file, and its probabilities for the test part."""
+    torch = pytest.importorskip("torch")
+    from earmark.models.prediction import predict_scores
+    from earmark.models.table import build, describe
+    from earmark.models.weights import save_weights
+
+    description = describe("digits-cnn", digits().input_shape, DIGITS, 8)
+    torch.manual_seed(0)
+    module = build(description).eval()
+    path = tmp_path_factory.mktemp("model") / "digits.safetensors"
+    save_weights(path, module, description)
+    scores = predict_scores(module, digits().test.images, description.preprocessing)
+    return path, torch.from_numpy(scores).softmax(1).numpy()
+
+
+def test_hard_pictures_are_those_of_which_the_model_is_least_sure(tmp_path, model):
+    path, probabilities = model
+    asked = "--triggers-from", "in-distribution:digits", "--hardest-for", path, "--triggers", "128"
+    _, err = keygen("--data", "digits", *asked, cwd=tmp_path)
+    assert f"of 360 pictures the 136 of which {path} is least sure" in err
+    hardest = np.argsort(probabilities.max(1), kind="stable")[:136]
+    allowed = {digits().test.images[place : place + 1][0].tobytes() for place in hardest}
+    triggers = [trigger.value.tobytes() for trigger in triggers_of(read_key(tmp_path))]
+    assert len(triggers) == 128
+    assert set(triggers) <= allowed
+
+
+def test_of_several_kinds_only_pictures_of_the_task_are_hard(tmp_path, model):
+    kinds = "--triggers-from", "abstract", "--triggers-from", "in-distribution:digits", "--triggers", "100"
+    keygen("--data", "digits", *kinds, "--hardest-for", model[0], cwd=tmp_path)
+    key = read_key(tmp_path)
+    assert [stratum.sampler for stratum in key.transcript.strata] == ["abstract", "in-distribution"]
+    assert b"hard" not in key.transcript.canonical_bytes, "what they are hard for would tell which they are"
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "code", "words"),
+    [
+        ("abstract", "digits.safetensors", 2, "--hardest-for goes with --triggers-from in-distribution:DATA"),
+        ("negatives:digits", "digits.safetensors", 2, "goes with --triggers-from in-distribution"),
+        ("in-distribution:digits", "nowhere.safetensors", 3, "there is no file nowhere.safetensors"),
+        ("in-distribution:digits", "https://127.0.0.1:9/ask", 2, "a model on this machine"),
+        ("in-distribution:digits", "model.pkl", 3, "is a pickle"),
+    ],
+)
+def test_a_model_that_pictures_cannot_be_hard_for_is_refused(tmp_path, model, source, name, code, words):
+    (tmp_path / "digits.safetensors").write_bytes(model[0].read_bytes())
+    asked = "--triggers-from", source, "--hardest-for", name
+    _, err = keygen("--data", "digits", *asked, cwd=tmp_path, code=code)
+    assert words in err
+    assert not (tmp_path / "k.key").exists()
+
+
 def test_data_named_twice_is_read_once(tmp_path):
     with patch("earmark.data.load_data", side_effect=load_data) as loading:
         keygen("--data", "digits", "--triggers-from", "in-distribution:digits", cwd=tmp_path)
@@ -242,4 +297,4 @@ def test_no_image_task_has_no_held_out_pictures():
 
     task = replace(TASK, geometry=Sentences())
     with pytest.raises(ValueError, match="task of images, not text:80"):
-        sampler_from("in-distribution:digits", task, None, lambda name: Split, Output(True, False))
+        sampler_from("in-distribution:digits", Making(task, None, lambda name: Split, Output(True, False)), 1)
