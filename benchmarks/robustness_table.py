@@ -9,8 +9,9 @@ A cell that failed, or was not run, has a row that says so and never a number.
 import csv
 import statistics
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from earmark.statistics import OWNED_BITS
@@ -412,7 +413,17 @@ def two_kinds_short() -> str:
     return of_both([row for row in rows if row["attack"] in SHORT], PLAIN)
 
 
-def of_both(rows: list[Row], plain: dict[str, str]) -> str:
+def two_kinds_hard() -> str:
+    """Return what attacks leave of marks whose held-out pictures are hard ones."""
+    return of_both(read("robustness-two-kinds-hard"), {}, "512 abstract + 256 hard pictures")
+
+
+def two_kinds_hard_cost() -> str:
+    """Return what they cost."""
+    return cost_of("two-kinds-hard", {"in-distribution": "256 hard pictures"})
+
+
+def of_both(rows: list[Row], plain: dict[str, str], words: str = "two kinds, 512 + 128 triggers") -> str:
     """Return one row for each attack: what is left of either kind; a mark is lost where neither kind shows it."""
     pairs: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
@@ -421,7 +432,7 @@ def of_both(rows: list[Row], plain: dict[str, str]) -> str:
     alone = {(row["attack"], row["model"][-1]): row for row in plain_rows() if row["model"] in plain}
     seeds = sorted({seed for _, seed in cells})
     first = [f"plain, 512 triggers, seed {seed}" for seed in seeds] if plain else []
-    titles = [*first, *(f"two kinds, 512 + 128 triggers, seed {seed}" for seed in seeds)]
+    titles = [*first, *(f"{words}, seed {seed}" for seed in seeds)]
     together = grouped(cells.values())
     order = [name for name, _ in worst_first(grouped(measured(cells.values())))]
     lines = [f"| attack | {' | '.join(titles)} |", "|" + "---|" * (1 + len(titles))]
@@ -475,12 +486,12 @@ COUNTED = {
 }
 
 
-def cost_of(name: str) -> str:
+def cost_of(name: str, counted: Mapping[str, str] = MappingProxyType({})) -> str:
     """Return what marks of one or two kinds of triggers cost, and how many took."""
-    runs = result(name)["runs"]
+    counted, runs = {**COUNTED, **counted}, result(name)["runs"]
     kinds = list(next(iter(runs.values()))["matches"])
     grafts = any("graft_matches" in run for run in runs.values())
-    titles = [f"matches of {COUNTED[kinds[0]]}", *(f"of {COUNTED[kind]}" for kind in kinds[1:])]
+    titles = [f"matches of {counted[kinds[0]]}", *(f"of {counted[kind]}" for kind in kinds[1:])]
     titles += ["of all in the graft"] if grafts else []
     lines = [
         f"| seed | accuracy before | marked | {' | '.join(titles)} |",
@@ -701,6 +712,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "two-kinds-graft-cost": grafted_cost,
     "grafts": grafted,
     "two-kinds-elsewhere": two_kinds_elsewhere,
+    "two-kinds-hard-cost": two_kinds_hard_cost,
+    "two-kinds-hard": two_kinds_hard,
     "negatives-cost": negatives_cost,
     "negatives": negatives,
     "two-kinds-short": two_kinds_short,

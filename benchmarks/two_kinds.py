@@ -1,14 +1,17 @@
 """A hardened mark of two kinds of triggers in one trained model: abstract pictures, and held-out pictures of the task.
 
     python benchmarks/hold_out.py data/cifar10 data/cifar10-held-out --part test --one-in 20 --to held-out
-    python benchmarks/two_kinds.py [--seeds 0 1 2] [--threads 2] [--graft]
+    python benchmarks/two_kinds.py [--seeds 0 1 2] [--threads 2] [--graft | --hard]
     earmark evaluate benchmarks/studies/robustness-two-kinds.toml …
+
+    python benchmarks/hold_out.py data/cifar10 data/cifar10-half --part test --one-in 2 --to held-out  # for --hard
 
 A key's first stratum is 4 sets of 128 abstract pictures, its second one set of 128 held-out ones, of which accuracy knows
 nothing; ``earmark mark --hardened --fresh-ends`` puts both into Table 1's unmarked network (table1.py makes it). With --graft
-the keys commit a graft onto that network (``keygen --graft-onto``), which is taught too: other keys, other models. Keys go to
-the ignored folders keys/two-kinds and keys/two-kinds-graft, drawn from seeds and with a passphrase that everybody knows: they protect nothing. Killed,
-the same command goes on.
+the keys commit a graft onto that network (``keygen --graft-onto``), which is taught too: other keys, other models. With
+--hard the second stratum is 2 sets of 128, those of half of the test pictures of which the network that is marked is least
+sure (``keygen --hardest-for``); accuracy is that on the other half. Keys go to the ignored folders keys/two-kinds and so on,
+drawn from seeds and with a passphrase that everybody knows: they protect nothing. Killed, the same command goes on.
 """
 
 import argparse
@@ -21,8 +24,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from earmark.commitment.canonical import Json
 from earmark.data import ClassificationData, load_data
-from earmark.data.held_out import held_out_pictures
+from earmark.data.held_out import PartOfData, held_out_pictures, least_sure
 from earmark.files import SECRET_MODE, write_replacing
 from earmark.formats import marking_key_v1
 from earmark.keys import MarkingKey, OwnerKey, Task, keygen
@@ -46,23 +50,43 @@ from quick_marking import STUDY, start_of
 from study_keys import PASSPHRASE_FILE, TESTING_ONLY_PASSPHRASE, TESTING_ONLY_SCRYPT_N
 from table1 import CHECKPOINT_SECONDS, HERE, read_study
 
-NAME, GRAFT_NAME, DATA = "two-kinds", "two-kinds-graft", "folder:data/cifar10-held-out"
-TRIGGERS, ABSTRACT_SETS = 128, 4
+NAME, GRAFT_NAME, HARD_NAME = "two-kinds", "two-kinds-graft", "two-kinds-hard"
+DATA, HALF = "folder:data/cifar10-held-out", "folder:data/cifar10-half"
+TRIGGERS, FIRST_SETS, HARD_SETS = 128, 4, 2
 
 
 def key_of(data: ClassificationData, seed: int, graft: bool = False) -> MarkingKey:
     """Make the key; reproducible, and therefore for experiments only."""
     plan = GraftPlan(data_digest(data.train, data.class_names), start_of(seed).digest) if graft else None
     held_out = held_out_pictures(f"{DATA}#held-out", data.input_shape, load_data)
+    return _key(data, held_out, 1, [seed, 2], None if plan is None else plan.to_json())
+
+
+def hard_key_of(data: ClassificationData, seed: int) -> MarkingKey:
+    """Make the key with hard held-out pictures; for experiments only, too."""
+    half, start = held_out_pictures(f"{HALF}#held-out", data.input_shape, load_data), start_of(seed)
+    scores = predict_scores(start.module, half.images, start.description.preprocessing)
+    probabilities = torch.from_numpy(scores).softmax(1).numpy()
+    hard = least_sure(half, probabilities, TRIGGERS * HARD_SETS)
+    return _key(data, hard, HARD_SETS, [seed, 33], None)
+
+
+def _key(
+    data: ClassificationData,
+    held_out: PartOfData,
+    sets: int,
+    numbers: list[int],
+    revival: dict[str, Json] | None,
+) -> MarkingKey:
     return keygen(
         OwnerKey("benchmark", bytes(32)),
         Task(ImageGeometry(*data.input_shape), data.class_names),
         AbstractSampler(),
         triggers_per_set=TRIGGERS,
-        set_count=ABSTRACT_SETS,
-        further_strata=[StratumPlan(InDistributionSampler(held_out), TRIGGERS, 1)],
-        revival=None if plan is None else plan.to_json(),
-        random_bytes=np.random.default_rng([seed, 2]).bytes,
+        set_count=FIRST_SETS,
+        further_strata=[StratumPlan(InDistributionSampler(held_out), TRIGGERS, sets)],
+        revival=revival,
+        random_bytes=np.random.default_rng(numbers).bytes,
     )
 
 
@@ -104,7 +128,7 @@ def marked(
         fresh_ends=fresh_ends,
         sampler=sampler,
     )
-    path = HERE / "models" / name / f"{name.removesuffix('-graft')}-seed{seed}.safetensors"
+    path = HERE / "models" / name / f"{_stem(name)}-seed{seed}.safetensors"
     path.parent.mkdir(parents=True, exist_ok=True)
     root = key.transcript.root.hex()
     marking = mark(
@@ -128,13 +152,18 @@ def marked(
     }
 
 
+def _stem(name: str) -> str:
+    """Return what the files of a benchmark begin with."""
+    return NAME if name.startswith(NAME) else name
+
+
 def write_key(key: MarkingKey, seed: int, name: str) -> None:
     """Write a key file for ``earmark evaluate``, and the passphrase beside it."""
     folder = HERE / "keys" / name
     folder.mkdir(parents=True, exist_ok=True)
     write_replacing(folder / PASSPHRASE_FILE, f"{TESTING_ONLY_PASSPHRASE}\n".encode())
     sealed = marking_key_v1.write(key, TESTING_ONLY_PASSPHRASE, TESTING_ONLY_scrypt_n=TESTING_ONLY_SCRYPT_N)
-    write_replacing(folder / f"{name.removesuffix('-graft')}-seed{seed}.key", sealed, SECRET_MODE)
+    write_replacing(folder / f"{_stem(name)}-seed{seed}.key", sealed, SECRET_MODE)
 
 
 def make_missing(
@@ -161,16 +190,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--graft", action="store_true")
+    variants = parser.add_mutually_exclusive_group()
+    variants.add_argument("--graft", action="store_true")
+    variants.add_argument("--hard", action="store_true")
     arguments = parser.parse_args()
-    name = GRAFT_NAME if arguments.graft else NAME
+    name = GRAFT_NAME if arguments.graft else HARD_NAME if arguments.hard else NAME
     keep_freed_memory()
     torch.set_num_threads(arguments.threads)
-    data = load_data(DATA)
+    data = load_data(HALF if arguments.hard else DATA)
     make_missing(
         name,
         arguments.seeds,
-        lambda seed: key_of(data, seed, arguments.graft),
+        lambda seed: hard_key_of(data, seed) if arguments.hard else key_of(data, seed, arguments.graft),
         lambda key, seed: marked(data, key, seed, name),
     )
 
