@@ -10,11 +10,12 @@ import csv
 import statistics
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from earmark.statistics import OWNED_BITS
+from earmark.statistics import OWNED_BITS, match_threshold
 from measuring import paired_by_seed
 from written import ROOT, result, spread, write_part
 
@@ -423,6 +424,27 @@ def two_kinds_hard_cost() -> str:
     return cost_of("two-kinds-hard", {"in-distribution": "256 hard pictures"})
 
 
+def hard_pictures() -> str:
+    """Return what strong fine-tuning leaves of hard held-out pictures and of others."""
+    titles = ["show the mark", "points lost by the mark", "matches", "after training"]
+    titles += ["and refused by its own doubts", "by a clean network's"]
+    lines = [f"| triggers | {' | '.join(titles)} |", "|" + "---|" * (1 + len(titles))]
+    runs = result("hard-pictures")["runs"].values()
+    for run in sorted(runs, key=lambda run: (run["triggers"], run["pictures"] != "hard")):
+        which = "the hardest" if run["pictures"] == "hard" else "any"
+        cells = (
+            f"{run['triggers']}, {which}",
+            match_threshold(run["triggers"], Fraction(1, 10)),
+            f"{run['accuracy_before'] - run['accuracy']:.2f}",
+            run["matches"],
+            run["matches_after_training"],
+            run["left_by_own_doubts_after_training"],
+            run["left_by_a_clean_networks_doubts_after_training"],
+        )
+        lines.append(f"| {' | '.join(map(str, cells))} |")
+    return "\n".join(lines) + "\n"
+
+
 def of_both(rows: list[Row], plain: dict[str, str], words: str = "two kinds, 512 + 128 triggers") -> str:
     """Return one row for each attack: what is left of either kind; a mark is lost where neither kind shows it."""
     pairs: dict[tuple[str, str], list[Row]] = {}
@@ -714,6 +736,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "two-kinds-elsewhere": two_kinds_elsewhere,
     "two-kinds-hard-cost": two_kinds_hard_cost,
     "two-kinds-hard": two_kinds_hard,
+    "hard-pictures": hard_pictures,
     "negatives-cost": negatives_cost,
     "negatives": negatives,
     "two-kinds-short": two_kinds_short,
