@@ -33,17 +33,15 @@ def cells() -> list[Row]:
 
 
 def label_once(axes: Axes, rows: list[Row], places: list[tuple[float, float]]) -> None:
-    """Name each attack at its leftmost dot, one line lower each time where dots are near one another."""
-    named: set[str] = set()
+    """Name each attack at its leftmost dot, in a column beside the dots and in their order."""
+    leftmost: dict[str, tuple[float, float]] = {}
     for row, place in sorted(zip(rows, places, strict=True), key=lambda item: item[1]):
-        name = row["attack"].partition(" ")[0]
-        if name not in named:
-            offset = (6, -4 - 10 * len(named))
-            named.add(name)
-            axes.annotate(
-                name, place, offset, textcoords="offset points", fontsize=7.5, color=INK,
-                arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.5},
-            )  # fmt: skip
+        leftmost.setdefault(row["attack"].partition(" ")[0], place)
+    for number, (name, place) in enumerate(sorted(leftmost.items(), key=lambda item: -item[1][1])):
+        axes.annotate(
+            name, place, (0.24, 0.385 - 0.033 * number), textcoords="axes fraction", va="center", fontsize=7.5,
+            color=INK, arrowprops={"arrowstyle": "-", "color": GREY, "linewidth": 0.4, "relpos": (0, 0.5)},
+        )  # fmt: skip
 
 
 def main() -> None:
