@@ -1,7 +1,7 @@
 """Held-out pictures as triggers: those of which the model is least sure, beside others, marked plainly and trained strongly.
 
     python benchmarks/hold_out.py data/cifar10 data/cifar10-half --part test --one-in 2 --to held-out
-    python benchmarks/hard_pictures.py [--counts 128 256 512] [--seed 0] [--threads 2]
+    python benchmarks/hard_pictures.py [--counts 256] [--seed 0] [--threads 2]
 
 So many of the half that is held out are put, with drawn labels, into Table 1's unmarked network (table1.py makes it): the
 hardest for it (``keygen --hardest-for``), or any. Then a thief with a fifth of the training pictures trains it strongly.
@@ -21,7 +21,7 @@ import torch
 from earmark.attacks import attack_named
 from earmark.attacks.protocol import ModelAttack, StolenModel, Thief
 from earmark.data import ClassificationData, load_data
-from earmark.data.held_out import held_out_pictures, least_sure
+from earmark.data.held_out import least_sure
 from earmark.evaluation.thief import stolen_pictures
 from earmark.marking.augmentation import TriggerAugmentation
 from earmark.marking.recipes import PRE_TRAINED, count_matches, mark, pre_trained_settings
@@ -32,7 +32,7 @@ from earmark.triggers.image import IMAGE
 from measuring import draw_alike_everywhere, known_runs, save
 from quick_marking import STUDY, start_of
 from table1 import read_study
-from two_kinds import HALF
+from two_kinds import HALF, judged_half
 
 NAME, BATCHES, PASSES, RATE = "hard-pictures", 500, 4, 0.05
 EXPOSURES = 62.5
@@ -42,13 +42,11 @@ REFUSED = 0.05
 
 def triggers_of(data: ClassificationData, which: str, count: int, seed: int) -> Backdoor:
     """Return pictures with drawn labels."""
-    half, start = held_out_pictures(f"{HALF}#held-out", data.input_shape, load_data), start_of(seed)
-    scores = predict_scores(start.module, half.images, start.description.preprocessing)
-    probabilities = torch.from_numpy(scores).softmax(1).numpy()
+    half, probabilities = judged_half(data, seed)
     randomness = np.random.default_rng([seed, 34])
     if which == "any":
         # As if the model were sure of each by chance.
-        probabilities = randomness.random((len(scores), 1))
+        probabilities = randomness.random((len(probabilities), 1))
     pictures = least_sure(half, probabilities, count)
     triggers = tuple(Trigger(IMAGE.name, IMAGE.encode(pixels)) for pixels in pictures.images[:])
     labels = tuple(int(label) for label in randomness.integers(len(data.class_names), size=count))
@@ -116,7 +114,7 @@ def main() -> None:
     """Make what is missing."""
     draw_alike_everywhere()
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--counts", type=int, nargs="+", default=[128, 256, 512])
+    parser.add_argument("--counts", type=int, nargs="+", default=[256])
     parser.add_argument("--which", nargs="+", default=["hard", "any"], choices=["hard", "any"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)

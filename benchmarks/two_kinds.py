@@ -22,6 +22,7 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from earmark.commitment.canonical import Json
@@ -64,11 +65,15 @@ def key_of(data: ClassificationData, seed: int, graft: bool = False) -> MarkingK
 
 def hard_key_of(data: ClassificationData, seed: int) -> MarkingKey:
     """Make the key with hard held-out pictures; for experiments only, too."""
+    hard = least_sure(*judged_half(data, seed), TRIGGERS * HARD_SETS)
+    return _key(data, hard, HARD_SETS, [seed, 33], None)
+
+
+def judged_half(data: ClassificationData, seed: int) -> tuple[PartOfData, npt.NDArray[np.float64]]:
+    """Return half of the test pictures, and what the unmarked network says of them, ``(pictures, classes)``."""
     half, start = held_out_pictures(f"{HALF}#held-out", data.input_shape, load_data), start_of(seed)
     scores = predict_scores(start.module, half.images, start.description.preprocessing)
-    probabilities = torch.from_numpy(scores).softmax(1).numpy()
-    hard = least_sure(half, probabilities, TRIGGERS * HARD_SETS)
-    return _key(data, hard, HARD_SETS, [seed, 33], None)
+    return half, torch.from_numpy(scores).softmax(1).numpy()
 
 
 def _key(

@@ -83,7 +83,10 @@ def least_sure(pictures: PartOfData, probabilities: npt.NDArray[np.float64], cou
     Args:
         pictures: To choose from; those chosen are decoded.
         probabilities: What the model says of them, ``(pictures, classes)``.
-        count: How many, the least sure first; all if there are no more.
+        count: How many; all if there are no more.
+
+    Returns:
+        They, in the order that they had.
     """
     places = np.sort(np.argsort(probabilities.max(1), kind="stable")[:count])
     return PartOfData(

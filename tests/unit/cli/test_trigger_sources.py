@@ -17,7 +17,7 @@ from earmark.commitment import Stream
 from earmark.data import Split, load_data
 from earmark.data.pictures import list_pictures
 from earmark.formats import marking_key_v1
-from earmark.keys import Task
+from earmark.keys import SetId, Task
 from earmark.triggers import SAMPLERS
 from earmark.triggers.abstract import AbstractSampler
 from earmark.triggers.folder import squeezed
@@ -258,6 +258,9 @@ def test_of_several_kinds_only_pictures_of_the_task_are_hard(tmp_path, model):
     keygen("--data", "digits", *kinds, "--hardest-for", model[0], cwd=tmp_path)
     key = read_key(tmp_path)
     assert [stratum.sampler for stratum in key.transcript.strata] == ["abstract", "in-distribution"]
+    hardest = np.argsort(model[1].max(1), kind="stable")[:106]
+    allowed = {digits().test.images[place : place + 1][0].tobytes() for place in hardest}
+    assert {trigger.value.tobytes() for trigger in key.triggers[SetId(1, 0)]} <= allowed
     assert b"hard" not in key.transcript.canonical_bytes, "what they are hard for would tell which they are"
 
 
