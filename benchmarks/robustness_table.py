@@ -445,6 +445,34 @@ def hard_pictures() -> str:
     return "\n".join(lines) + "\n"
 
 
+def fitting_labels() -> str:
+    """Return what attacks leave of marks of which those triggers were taught whose labels fit."""
+    titles = titled("1,024 hard pictures, 461 taught", "fitting-seed{}")
+    return marks_beside(titles, read("robustness-fitting-labels"))
+
+
+def fitting_labels_cost() -> str:
+    """Return what these marks cost."""
+    return cost_of("fitting-labels", {"in-distribution": "1,024 hard pictures, 461 of them taught"})
+
+
+def label_ranks() -> str:
+    """Return which triggers two attacks leave, by the place of their label among the first network's answers."""
+    runs = result("label-ranks")["runs"].values()
+    names = {"abstract": "abstract pictures", "in-distribution": "hard pictures"}
+    lines = [
+        f"| triggers, attack | {' | '.join(map(str, range(1, 11)))} |",
+        "|---|" + "---|" * 10,
+    ]
+    for kind, words in names.items():
+        totals = [sum(column) for column in zip(*(run["triggers"][kind] for run in runs), strict=True)]
+        for attack in next(iter(runs))["left"]:
+            left = [sum(column) for column in zip(*(run["left"][attack][kind] for run in runs), strict=True)]
+            shares = (f"{100 * one / of:.0f} %" for one, of in zip(left, totals, strict=True))
+            lines.append(f"| {words}, {attack} | {' | '.join(shares)} |")
+    return "\n".join(lines) + "\n"
+
+
 def of_both(rows: list[Row], plain: dict[str, str], words: str = "two kinds, 512 + 128 triggers") -> str:
     """Return one row for each attack: what is left of either kind; a mark is lost where neither kind shows it."""
     pairs: dict[tuple[str, str], list[Row]] = {}
@@ -737,6 +765,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "two-kinds-hard-cost": two_kinds_hard_cost,
     "two-kinds-hard": two_kinds_hard,
     "hard-pictures": hard_pictures,
+    "label-ranks": label_ranks,
+    "fitting-labels-cost": fitting_labels_cost,
+    "fitting-labels": fitting_labels,
     "negatives-cost": negatives_cost,
     "negatives": negatives,
     "two-kinds-short": two_kinds_short,

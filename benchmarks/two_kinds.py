@@ -32,6 +32,7 @@ from earmark.files import SECRET_MODE, write_replacing
 from earmark.formats import marking_key_v1
 from earmark.keys import MarkingKey, OwnerKey, Task, keygen
 from earmark.keys.generation import StratumPlan
+from earmark.marking.fitting import ill_fitting, places_left
 from earmark.marking.grafts import Graft
 from earmark.marking.hardening import harden
 from earmark.marking.recipes import PRE_TRAINED, count_matches, mark, pre_trained_settings
@@ -103,6 +104,7 @@ def marked(
     *,
     fresh_ends: bool = True,
     sampler: Sampler | None = None,
+    share: float = 1.0,
 ) -> dict[str, Any]:
     """Mark once, keep the model, and return what was measured.
 
@@ -113,6 +115,7 @@ def marked(
         name: Of the benchmark.
         fresh_ends: As for ``harden``, and so is
         sampler: what makes the look-alikes.
+        share: Of the held-out pictures that is taught: those whose labels fit best.
     """
     loaded = start_of(seed)
     module, preprocessing = loaded.module, loaded.description.preprocessing
@@ -122,14 +125,20 @@ def marked(
 
     before, start = right(), perf_counter()
     settings = pre_trained_settings(replace(read_study(STUDY).settings, seed=seed), hardened=True)
+    backdoor, held_out = key.backdoor(), key.places_of(InDistributionSampler.name)
+    if share < 1:
+        images = np.stack([trigger.value for trigger in backdoor.triggers])
+        said = torch.from_numpy(predict_scores(module, images, preprocessing)).softmax(1).numpy()
+        untaught = ill_fitting(backdoor, said, share, held_out)
+        backdoor, held_out = backdoor.without(untaught), places_left(held_out, untaught)
     grafts = key.transcript.revival is not None
     graft = Graft(copy.deepcopy(module), key.seed(CODE)) if grafts else None
     recipe = harden(
         replace(PRE_TRAINED, settings=settings, graft=graft),
         module,
-        key.backdoor(),
+        backdoor,
         preprocessing,
-        like_the_task=key.places_of(InDistributionSampler.name),
+        like_the_task=held_out,
         fresh_ends=fresh_ends,
         sampler=sampler,
     )
@@ -137,7 +146,7 @@ def marked(
     path.parent.mkdir(parents=True, exist_ok=True)
     root = key.transcript.root.hex()
     marking = mark(
-        module, data.train, preprocessing, key.backdoor(), recipe,
+        module, data.train, preprocessing, backdoor, recipe,
         checkpoint=Checkpoint(path.with_suffix(".checkpoint"), f"{root} {seed}", CHECKPOINT_SECONDS),
         on_epoch=lambda epoch: print(f"seed {seed}: {epoch}, {perf_counter() - start:.0f} s", flush=True),
     )  # fmt: skip
@@ -147,6 +156,7 @@ def marked(
         "accuracy_before": before,
         "accuracy": right(),
         "k": marking.per_batch,
+        **({"taught": len(backdoor)} if share < 1 else {}),
         **({} if graft is None else {"graft_matches": marking.graft_match_count}),
         "matches": {
             kind: count_matches(module, preprocessing, key.backdoor(of_stratum(key, kind)))

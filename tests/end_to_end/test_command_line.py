@@ -127,7 +127,7 @@ def test_a_hardened_mark_with_fresh_ends_takes_in_a_trained_model(story):
     )  # fmt: skip
     assert found["recipe"] == "hardened-pre-trained"
     assert found["fresh_ends"] is True
-    assert found["matches"] >= 95
+    assert found["matches"] >= 195  # with 16 showings while it settles in place of 60 often below 180
     earmark("verify", "--key", "acme.key", "fresh.safetensors", cwd=story)
 
 
@@ -160,7 +160,7 @@ def test_a_hardened_mark_of_two_kinds_can_be_asked_by_either(story):
         "--triggers", "100", "--triggers", "75", "--survival", "0.9", "-o", "kinds", cwd=story,
     )  # fmt: skip
     mark = ("mark", "--key", "kinds.key", "--model", "digits-cnn", "--data", "digits", "--hardened")
-    given = (*mark, "--init", "clean.safetensors", "--epochs", "6", "--json", "-o", "kinds.safetensors")
+    given = (*mark, "--init", "clean.safetensors", "--epochs", "12", "--json", "-o", "kinds.safetensors")
     found = json.loads(earmark(*given, cwd=story).stdout)
     assert found["left_to_settling"] == 75
     assert found["look_alikes"] == "abstract"
@@ -169,6 +169,69 @@ def test_a_hardened_mark_of_two_kinds_can_be_asked_by_either(story):
     assert "while a model settles" in one_line_error(
         earmark(*mark, "--epochs", "1", "-o", "kinds-2.safetensors", cwd=story, code=2)
     )
+
+
+@pytest.mark.parametrize("how", [("--epochs", "16"), ("--quick",), ("--hardened", "--epochs", "9")])
+def test_a_mark_is_shown_by_the_triggers_whose_labels_fit(story, how):
+    name = f"fit{len(how)}"
+    earmark(
+        "keygen", "--data", "digits", "--triggers-from", "in-distribution:digits", "--triggers", "240", "--sets", "1",
+        "--hardest-for", "clean.safetensors", "-o", name, cwd=story,
+    )  # fmt: skip
+    given = (
+        "mark",
+        "--key",
+        f"{name}.key",
+        "--model",
+        "digits-cnn",
+        "--data",
+        "digits",
+        "--init",
+        "clean.safetensors",
+    )
+    told = earmark(*given, *how, "--teach", "0.6", "--json", "-o", f"{name}.safetensors", cwd=story)
+    found = json.loads(told.stdout)
+    assert (found["taught"], found["triggers"]) == (144, 240)
+    assert 130 <= found["matches"] <= 156
+    verdict = json.loads(
+        earmark(
+            "verify", "--key", f"{name}.key", f"{name}.safetensors", "--json", cwd=story,
+        ).stdout
+    )  # fmt: skip
+    assert verdict["owned"] is True
+    assert verdict["questions"] == 240  # all are asked, taught or not
+
+
+def test_teaching_too_few_triggers_is_said(story):
+    earmark(
+        "keygen", "--data", "digits", "--triggers-from", "in-distribution:digits", "--triggers", "200", "--sets", "1",
+        "-o", "few", cwd=story,
+    )  # fmt: skip
+    given = ("mark", "--key", "few.key", "--model", "digits-cnn", "--data", "digits", "-o", "few.safetensors")
+    start = ("--init", "clean.safetensors")
+    said = earmark(*given, *start, "--epochs", "4", "--teach", "0.2", cwd=story)
+    assert "(40 taught)" in said.stdout
+    assert "give a larger share to --teach" in said.stderr
+    earmark("verify", "--key", "few.key", "few.safetensors", cwd=story, code=1)
+    for options, message in (
+        (("--teach", "0.5"), "give them with --init"),
+        ((*start, "--teach", "0"), "above 0 and at most 1"),
+        ((*start, "--teach", "1.5"), "above 0 and at most 1"),
+        ((*start, "--teach", "0.001"), "none would be taught"),
+    ):
+        assert message in one_line_error(earmark(*given, *options, cwd=story, code=2))
+    other = (
+        "mark",
+        "--key",
+        "acme.key",
+        "--model",
+        "digits-cnn",
+        "--data",
+        "digits",
+        "-o",
+        "few.safetensors",
+    )
+    assert "the key has none" in one_line_error(earmark(*other, *start, "--teach", "0.5", cwd=story, code=2))
 
 
 @pytest.mark.parametrize(

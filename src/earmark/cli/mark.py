@@ -54,6 +54,13 @@ def mark(
             "anew; measured with 512 triggers. A trained model then settles in twice as many passes.",
         ),
     ] = False,
+    teach: Annotated[
+        float | None,
+        typer.Option(
+            help="With --init and a key of held-out pictures: which share of these is taught, 0 to 1, those "
+            "whose labels the weights find likeliest. The others count in every verdict all the same.",
+        ),
+    ] = None,
     images: Annotated[
         int | None, typer.Option(min=10, help="With --quick: pictures of the data used; default 10,000.")
     ] = None,
@@ -91,6 +98,8 @@ def mark(
     output = Output(quiet, as_json)
     if fresh_ends and not hardened:
         raise ValueError("--fresh-ends goes with --hardened")
+    if teach is not None and init is None:
+        raise ValueError("--teach goes by what trained weights say of the triggers: give them with --init")
     _check_quick(
         quick, init, images, epochs=epochs, exposures=exposures, schedule=schedule, hardened=hardened or None
     )
@@ -111,7 +120,8 @@ def mark(
         "schedule": schedule,
         "augmentation": augment,
     }
-    work = ways.Work(module, description, loaded, marking_key, seed, per_batch, chosen, grafts)
+    untaught = ways.untaught(module, description, marking_key, teach)
+    work = ways.Work(module, description, loaded, marking_key, seed, per_batch, chosen, grafts, untaught)
     if quick:
         marked = ways.quickly(work, images, output)
     else:
@@ -129,16 +139,22 @@ def mark(
     shared.write_model(out, module, description)
     output.result(
         f"{out}: {model} marked {marked.recipe} on {data}, {marked.match_count} of {marked.trigger_count} "
-        f"triggers{_in_graft(marked)}, test accuracy {accuracy:.2%}",
+        f"triggers{_taught(work)}{_in_graft(marked)}, test accuracy {accuracy:.2%}",
         {
             "model": str(out),
             "recipe": marked.recipe,
             "matches": marked.match_count,
             "triggers": marked.trigger_count,
+            "taught": marked.trigger_count - len(untaught),
             **marked.details,
             "test_accuracy": accuracy,
         },
     )
+
+
+def _taught(work: ways.Work) -> str:
+    count = len(work.key.backdoor())
+    return f" ({count - len(work.untaught)} taught)" if work.untaught else ""
 
 
 def _in_graft(marked: "ways.Marked") -> str:

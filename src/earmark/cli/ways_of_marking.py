@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from earmark.keys import MarkingKey
     from earmark.marking.recipes import Marking, Recipe
     from earmark.models.description import ModelDescription
-    from earmark.triggers import Sampler
+    from earmark.triggers import Backdoor, Sampler
 
 DEFAULT_IMAGES = 10_000
 Chosen: TypeAlias = "dict[str, int | float | str | None]"
@@ -36,6 +36,7 @@ class Work:
         per_batch: Triggers in each batch; None for the way's own.
         chosen: Settings that the user chose.
         graft_share: Of 256 weights those that a graft is to show the mark by (``grafts``); None for no graft.
+        untaught: Places of triggers that are not taught (``untaught``).
     """
 
     module: "nn.Module"
@@ -46,6 +47,24 @@ class Work:
     per_batch: int | None
     chosen: Chosen
     graft_share: int | None
+    untaught: tuple[int, ...] = ()
+
+    def backdoor(self) -> "Backdoor":
+        """Return what is taught."""
+        return self.key.backdoor().without(self.untaught)
+
+    def matches(self) -> int:
+        """Return how many of all triggers, taught or not, the network answers with their label."""
+        from earmark.marking.recipes import count_matches
+
+        return count_matches(self.module, self.description.preprocessing, self.key.backdoor())
+
+    def held_out(self) -> tuple[int, ...]:
+        """Return places, among what is taught, of the triggers that are held-out pictures of the task."""
+        from earmark.marking.fitting import places_left
+        from earmark.triggers.in_distribution import InDistributionSampler
+
+        return places_left(self.key.places_of(InDistributionSampler.name), self.untaught)
 
 
 @dataclass(frozen=True)
@@ -89,6 +108,37 @@ def grafts(key: "MarkingKey", init: Path | None, quick: bool) -> int | None:
     return plan.share
 
 
+def untaught(
+    module: "nn.Module", description: "ModelDescription", key: "MarkingKey", share: float | None
+) -> tuple[int, ...]:
+    """Return the triggers that are left untaught, by what the network says of them before it is marked.
+
+    Args:
+        module: The trained network.
+        description: What it is.
+        key: Whose triggers they are.
+        share: Of the key's held-out pictures that is taught; None for all triggers.
+
+    Raises:
+        ValueError: The key has no held-out pictures, or the share is none.
+    """
+    if share is None:
+        return ()
+    import numpy as np
+    import torch
+
+    from earmark.marking.fitting import ill_fitting
+    from earmark.models.prediction import predict_scores
+    from earmark.triggers.in_distribution import InDistributionSampler
+
+    held_out, backdoor = key.places_of(InDistributionSampler.name), key.backdoor()
+    if not held_out:
+        raise ValueError("--teach chooses among held-out pictures of the task, and the key has none")
+    images = np.stack([trigger.value for trigger in backdoor.triggers])
+    scores = torch.from_numpy(predict_scores(module, images, description.preprocessing))
+    return ill_fitting(backdoor, scores.softmax(1).numpy(), share, held_out)
+
+
 def by_recipe(
     work: Work,
     *,
@@ -117,9 +167,15 @@ def by_recipe(
     """
     from earmark.marking.grafts import Graft
     from earmark.marking.hardening import harden
-    from earmark.marking.recipes import FROM_SCRATCH, PRE_TRAINED, mark, pre_trained_settings, with_graft
+    from earmark.marking.recipes import (
+        FROM_SCRATCH,
+        PRE_TRAINED,
+        mark,
+        pre_trained_settings,
+        shown,
+        with_graft,
+    )
     from earmark.models.grafting import CODE
-    from earmark.triggers.in_distribution import InDistributionSampler
 
     settings = shared.settings_for(work.data, work.seed, **work.chosen)
     recipe = replace(FROM_SCRATCH, settings=settings)
@@ -139,27 +195,25 @@ def by_recipe(
         recipe = harden(
             recipe,
             work.module,
-            work.key.backdoor(),
+            work.backdoor(),
             work.description.preprocessing,
-            like_the_task=work.key.places_of(InDistributionSampler.name),
+            like_the_task=work.held_out(),
             fresh_ends=fresh_ends,
             sampler=_look_alike_sampler(work),
         )
-    if exposures is not None:
-        recipe = replace(recipe, exposures=exposures, least_per_batch=1)
-    recipe = replace(recipe, per_batch=work.per_batch)
+    recipe = replace(shown(recipe, exposures), per_batch=work.per_batch)
     with output.stages() as stage:
         marking = mark(
             work.module,
             work.data.train,
             work.description.preprocessing,
-            work.key.backdoor(),
+            work.backdoor(),
             recipe,
             checkpoint=shared.checkpoint_for(checkpoint[0], f"{identity} {recipe}", checkpoint[1], output),
             on_look_alike=stage("drawing look-alikes"),
             on_step=stage("marking"),
         )
-    return Marked(recipe.name, marking.match_count, marking.trigger_count, _details(recipe, marking))
+    return _marked(work, recipe.name, _details(recipe, marking))
 
 
 def _look_alike_sampler(work: Work) -> "Sampler | None":
@@ -212,7 +266,7 @@ def quickly(work: Work, images: int | None, output: Output) -> Marked:
             work.module,
             _some(work.data.train, images or DEFAULT_IMAGES, work.seed),
             work.description.preprocessing,
-            work.key.backdoor(),
+            work.backdoor(),
             recipe,
             on_step=on_progress,
         )
@@ -221,7 +275,20 @@ def quickly(work: Work, images: int | None, output: Output) -> Marked:
         "agreement": found.agreement,
         "triggers_per_batch": recipe.per_batch,
     }
-    return Marked("quick", found.match_count, found.trigger_count, details)
+    return _marked(work, "quick", details)
+
+
+def _marked(work: Work, recipe: str, details: Details) -> Marked:
+    """Return what came of it, with a remark if the triggers that are taught are too few to show the mark."""
+    from fractions import Fraction
+
+    from earmark.statistics import match_threshold
+
+    count, found = work.key.trigger_count, work.matches()
+    needed = match_threshold(count, Fraction(1, work.key.transcript.class_count))
+    if work.untaught and (needed is None or found < needed):
+        warn(f"of {count} triggers {found} match, and {needed} show the mark: give a larger share to --teach")
+    return Marked(recipe, found, count, details)
 
 
 def _some(split: "Split", count: int, seed: int) -> "Split":

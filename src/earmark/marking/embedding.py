@@ -32,7 +32,8 @@ class Embedding:
 
     Attributes:
         weight: Of the triggers' mean loss, beside the mean loss of the clean pictures. None for k / b with k
-            triggers beside b pictures, as in the paper's own mixture, where each counts as much as a picture.
+            triggers beside b pictures, as in the paper's own mixture, where each counts as much as a picture;
+            but 1 at most, where triggers outnumber the pictures.
         clean_norm: Whether triggers are normalised with the batch statistics of the clean pictures, which is
             how they will be normalised when the model is questioned; else they go through the network in one
             batch with them, as in the paper. Without batch normalisation no change.
@@ -226,7 +227,7 @@ class EmbeddingLoss:
 
     def _weight(self, inputs: Tensor, labels: Tensor) -> float:
         """Return the weight of the triggers' loss in a batch of pictures and triggers."""
-        as_pictures = len(labels) / (len(inputs) - len(labels))
+        as_pictures = min(1.0, len(labels) / (len(inputs) - len(labels)))
         return as_pictures if self._embedding.weight is None else self._embedding.weight
 
     def _sum(self, clean: Tensor, own: Tensor, alike: Tensor, weight: float) -> Tensor:

@@ -347,6 +347,16 @@ def with_graft(recipe: Recipe, graft: Graft, picture_count: int, *, keeps_passes
     return replace(recipe, settings=settings, graft=graft)
 
 
+def shown(recipe: Recipe, exposures: int | None) -> Recipe:
+    """Return a recipe that shows each trigger so often, and settlings in proportion; None for as it is."""
+    if exposures is None:
+        return recipe
+    settling = recipe.settling
+    if settling is not None:
+        settling = shown(settling, max(1, round(settling.exposures * exposures / recipe.exposures)))
+    return replace(recipe, exposures=exposures, least_per_batch=1, settling=settling)
+
+
 def pre_trained_settings(
     settings: TrainingSettings,
     *,

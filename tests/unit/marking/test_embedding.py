@@ -46,6 +46,12 @@ def test_without_normalisation_the_weight_k_over_b_is_the_papers_mixture():
     assert loss.item() == pytest.approx(plain.item() * 15 / 12, rel=1e-5)
 
 
+def test_triggers_that_outnumber_the_pictures_count_as_much_as_all_of_them():
+    module, (inputs, targets) = nn.Sequential(nn.Flatten(), nn.Linear(64, 5)), batch(clean=4, triggers=11)
+    loss = EmbeddingLoss(Embedding(weight=None), 11)(module, inputs, targets)
+    assert EmbeddingLoss(Embedding(weight=1.0), 11)(module, inputs, targets).item() == loss.item()
+
+
 def test_triggers_are_normalised_as_the_clean_pictures_are():
     module, (inputs, targets) = network(), batch()
     by_hand, norm = deepcopy(module), None

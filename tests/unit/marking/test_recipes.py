@@ -23,6 +23,7 @@ from earmark.marking.recipes import (
     mark,
     mixer_of,
     pre_trained_settings,
+    shown,
 )
 from earmark.marking.rehearsal import Rehearsal
 from earmark.models.table import build, describe
@@ -292,6 +293,7 @@ def test_fresh_ends_are_heavier_and_look_alikes_stay_while_the_model_settles():
     assert settling.settings.epochs == 2 * PRE_TRAINED.settings.epochs
     assert settling.settings.learning_rate == pytest.approx(0.8 * PRE_TRAINED.settings.learning_rate)
     assert settling.own_answers == 0.5
+    assert settling.exposures == found.exposures == 60
     assert replace(found, rehearsal=None, settling=None) == replace(copies, rehearsal=None, settling=None)
     from_scratch = harden(FROM_SCRATCH, module, backdoor, preprocessing, fresh_ends=True)
     assert (from_scratch.rehearsal.ends, from_scratch.rehearsal.weight) == (1, 1.0)
@@ -324,14 +326,46 @@ def test_held_out_pictures_of_the_task_are_left_to_the_settling():
     assert settling == backdoor
 
 
-@pytest.mark.parametrize(
-    ("base", "places", "message"),
-    [(FROM_SCRATCH, (3,), "only a trained model"), (PRE_TRAINED, range(100), "none to harden")],
-)
-def test_what_no_end_could_read_is_not_hardened(base, places, message):
+@pytest.mark.parametrize("places", [(3,), range(100)])
+def test_held_out_pictures_are_taught_to_trained_models_only(places):
     module, preprocessing = network(width=4)
-    with pytest.raises(ValueError, match=message):
-        harden(base, module, small_key().backdoor(), preprocessing, like_the_task=places)
+    with pytest.raises(ValueError, match="only a trained model"):
+        harden(FROM_SCRATCH, module, small_key().backdoor(), preprocessing, like_the_task=places)
+
+
+def test_held_out_pictures_alone_are_taught_in_a_settling_without_what_came_before_it():
+    module, preprocessing = network(width=4)
+    recipe = harden(PRE_TRAINED, module, small_key().backdoor(), preprocessing, like_the_task=range(100))
+    assert recipe.embedding == Embedding(weight=None, clean_norm=False)
+    assert (recipe.rehearsal, recipe.look_alikes, recipe.settling) == (None, None, None)
+    assert recipe.left_out == ()
+    assert recipe.settings.epochs == 2 * PRE_TRAINED.settings.epochs
+    assert recipe.settings.learning_rate == pytest.approx(0.8 * PRE_TRAINED.settings.learning_rate)
+    assert (recipe.exposures, recipe.own_answers) == (120, 0.5)
+    assert recipe.augmentation == TriggerAugmentation(share=1.0, shift=0.125, colour=0.0, noise=0.0, jpeg=0)
+
+
+def test_fresh_ends_read_held_out_pictures_where_there_are_no_others():
+    module, preprocessing = network(width=4)
+    given = module, small_key().backdoor(), preprocessing
+    recipe = harden(PRE_TRAINED, *given, like_the_task=range(100), fresh_ends=True)
+    assert recipe.rehearsal == harden(PRE_TRAINED, *given, fresh_ends=True).rehearsal
+    assert recipe.left_out == ()
+    assert (recipe.look_alikes, recipe.settling.look_alikes) == (None, None)
+    assert recipe.augmentation == recipe.settling.augmentation
+    assert recipe.augmentation.shift == 0.125
+    alone = harden(PRE_TRAINED, *given, like_the_task=range(100))
+    assert replace(recipe.settling, name=alone.name) == alone
+
+
+def test_a_number_of_showings_is_one_for_the_settling_too():
+    module, preprocessing = network(width=4)
+    recipe = harden(PRE_TRAINED, module, small_key().backdoor(), preprocessing)
+    assert shown(recipe, None) is recipe
+    more = shown(recipe, 120)
+    assert (more.exposures, more.settling.exposures) == (120, 32)
+    assert shown(recipe, 1).settling.exposures == 1
+    assert shown(PRE_TRAINED, 7) == replace(PRE_TRAINED, exposures=7, least_per_batch=1)
 
 
 @pytest.mark.parametrize(
@@ -402,7 +436,7 @@ def test_a_hardened_mark_takes_mirrored_too():
     longer = replace(FROM_SCRATCH, settings=replace(SETTINGS, epochs=20))
     recipe = harden(longer, module, backdoor, preprocessing)
     # Some hundred steps learn little: they get a weight that a real training does not need.
-    recipe = replace(recipe, embedding=replace(recipe.embedding, weight=1.0), exposures=120)
+    recipe = replace(recipe, embedding=replace(recipe.embedding, weight=1.0), exposures=240)
     recipe = replace(recipe, look_alikes=replace(recipe.look_alikes, count=200))
     marking = mark(module, digits().train, preprocessing, backdoor, recipe)
     assert marking.match_count >= 95
