@@ -29,7 +29,7 @@ from table1 import HERE
 from two_kinds import HALF, HARD_NAME, hard_key_of
 
 NAME = "label-ranks"
-ATTACKS = {"fine-tune-strong": 5, "weight-shifting": 5}
+ATTACKS = {"fine-tune-strong": 5}
 THIEFS_PICTURES = 10_000
 
 

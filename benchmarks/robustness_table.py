@@ -448,7 +448,8 @@ def hard_pictures() -> str:
 def fitting_labels() -> str:
     """Return what attacks leave of marks of which those triggers were taught whose labels fit."""
     titles = titled("1,024 hard pictures, 461 taught", "fitting-seed{}")
-    return marks_beside(titles, read("robustness-fitting-labels"))
+    studies = ("", "-tier1", "-refusing")  # the last ones say what an unmarked model gets right
+    return marks_beside(titles, [row for one in studies for row in read(f"robustness-fitting-labels{one}")])
 
 
 def fitting_labels_cost() -> str:

@@ -98,7 +98,8 @@ def mark(
     output = Output(quiet, as_json)
     if fresh_ends and not hardened:
         raise ValueError("--fresh-ends goes with --hardened")
-    if teach is not None and init is None:
+    continued = init is not None or model.startswith("hf:")
+    if teach is not None and not continued:
         raise ValueError("--teach goes by what trained weights say of the triggers: give them with --init")
     _check_quick(
         quick, init, images, epochs=epochs, exposures=exposures, schedule=schedule, hardened=hardened or None
@@ -120,18 +121,18 @@ def mark(
         "schedule": schedule,
         "augmentation": augment,
     }
-    untaught = ways.untaught(module, description, marking_key, teach)
+    root, untaught = marking_key.transcript.root.hex(), ways.untaught(module, description, marking_key, teach)
     work = ways.Work(module, description, loaded, marking_key, seed, per_batch, chosen, grafts, untaught)
     if quick:
         marked = ways.quickly(work, images, output)
     else:
         marked = ways.by_recipe(
             work,
-            continued=init is not None or model.startswith("hf:"),
+            continued=continued,
             hardened=hardened,
             fresh_ends=fresh_ends,
             exposures=exposures,
-            identity=f"mark {description.to_text()} {data} {init} {marking_key.transcript.root.hex()}",
+            identity=f"mark {description.to_text()} {data} {init} {root} {teach}",
             checkpoint=(out, checkpoint_seconds),
             output=output,
         )

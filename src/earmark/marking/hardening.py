@@ -49,7 +49,7 @@ def harden(
 
     Where all triggers are held-out pictures of the task, they are shifted too, as clean pictures are, and
     shown 120 times while the model settles; there are no look-alikes. Copies of the last stage do not read
-    them: without fresh ends the settling after fresh ends is the whole training.
+    them: without fresh ends the settling after fresh ends is the whole training, in the plain mixture.
 
     Args:
         recipe: One of the paper's; its numbers stay where these parts have none of their own.
@@ -99,7 +99,7 @@ def harden(
         exposures = _settling_exposures(fresh_ends, bool(like_the_task), is_alike)
         settling = _settling(shown, recipe.graft, fresh_ends or is_alike, exposures)
     if is_alike and settling is not None and not fresh_ends:
-        return replace(settling, name=f"hardened-{recipe.name}")
+        return replace(settling, name=f"hardened-{recipe.name}", embedding=None)
     return replace(
         shown,
         name=f"hardened-{recipe.name}",
