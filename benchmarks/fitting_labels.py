@@ -10,19 +10,13 @@ network (table1.py makes it). Accuracy is that on the other half. Keys go to the
 seeds and with a passphrase that everybody knows: they protect nothing. Killed, the same command goes on.
 """
 
-import argparse
-
-import numpy as np
-import torch
-
 from earmark.data import ClassificationData, load_data
 from earmark.data.held_out import least_sure
-from earmark.keys import MarkingKey, OwnerKey, Task, keygen
-from earmark.processor import keep_freed_memory
-from earmark.triggers.image import ImageGeometry
+from earmark.keys import MarkingKey
+from earmark.keys.generation import StratumPlan
 from earmark.triggers.in_distribution import InDistributionSampler
-from measuring import draw_alike_everywhere
-from two_kinds import HALF, judged_half, make_missing, marked
+from measuring import seeds_asked_for
+from two_kinds import HALF, drawn_key, judged_half, make_missing, marked
 
 NAME = "fitting-labels"
 TRIGGERS, SETS, SPARE = 512, 2, 64  # spare, for pictures nearly alike are used once
@@ -31,29 +25,17 @@ SHARE = 0.45
 
 def key_of(data: ClassificationData, seed: int) -> MarkingKey:
     """Make the key; reproducible, and therefore for experiments only."""
-    return keygen(
-        OwnerKey("benchmark", bytes(32)),
-        Task(ImageGeometry(*data.input_shape), data.class_names),
-        InDistributionSampler(least_sure(*judged_half(data, seed), TRIGGERS * SETS + SPARE)),
-        triggers_per_set=TRIGGERS,
-        set_count=SETS,
-        random_bytes=np.random.default_rng([seed, 35]).bytes,
-    )
+    hard = least_sure(*judged_half(data, seed), TRIGGERS * SETS + SPARE)
+    return drawn_key(data, [StratumPlan(InDistributionSampler(hard), TRIGGERS, SETS)], [seed, 35])
 
 
 def main() -> None:
     """Make what is missing."""
-    draw_alike_everywhere()
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--threads", type=int, default=2)
-    arguments = parser.parse_args()
-    keep_freed_memory()
-    torch.set_num_threads(arguments.threads)
+    seeds = seeds_asked_for(__doc__, [0, 1])
     data = load_data(HALF)
     make_missing(
         NAME,
-        arguments.seeds,
+        seeds,
         lambda seed: key_of(data, seed),
         lambda key, seed: marked(data, key, seed, NAME, fresh_ends=False, share=SHARE),
     )

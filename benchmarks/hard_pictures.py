@@ -53,6 +53,15 @@ def triggers_of(data: ClassificationData, which: str, count: int, seed: int) -> 
     return Backdoor(triggers, labels, len(data.class_names))
 
 
+def trained_strongly(stolen: StolenModel, data: ClassificationData, seed: int) -> torch.nn.Module:
+    """Return what strong fine-tuning makes of a model, by a thief with a fifth of the training pictures."""
+    thief = Thief(stolen_pictures(data.train, THIEFS_PICTURES, seed), data.augmentation)
+    attack = attack_named("fine-tune-strong", epochs=THIEFS_PASSES)
+    if not isinstance(attack, ModelAttack):
+        raise TypeError("an attack on models is needed")
+    return attack.run(stolen, thief, seed).module
+
+
 def measured(data: ClassificationData, which: str, count: int, seed: int) -> dict[str, Any]:
     """Mark once, train strongly, and return what was measured."""
     start, began = start_of(seed), perf_counter()
@@ -87,11 +96,7 @@ def measured(data: ClassificationData, which: str, count: int, seed: int) -> dic
     mark(module, data.train, description.preprocessing, backdoor, recipe)
     marked = right(module), count_matches(module, description.preprocessing, backdoor)
     doubted = left(module, module), left(module, clean)
-    thief = Thief(stolen_pictures(data.train, THIEFS_PICTURES, seed), data.augmentation)
-    attack = attack_named("fine-tune-strong", epochs=THIEFS_PASSES)
-    if not isinstance(attack, ModelAttack):
-        raise TypeError("an attack on models is needed")
-    trained = attack.run(StolenModel(module, description), thief, seed).module
+    trained = trained_strongly(StolenModel(module, description), data, seed)
     return {
         "pictures": which,
         "triggers": count,

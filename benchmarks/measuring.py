@@ -1,5 +1,6 @@
 """What the benchmarks share: results as small JSON files with machine and versions, and intervals."""
 
+import argparse
 import json
 import math
 import os
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 
 import earmark
+from earmark.processor import keep_freed_memory
 from earmark.statistics import match_tail, strength_bits
 from earmark.statistics.penalties import GRINDING_BITS, LOOKING_BITS
 
@@ -32,6 +34,24 @@ def draw_alike_everywhere() -> None:
     if "NPY_DISABLE_CPU_FEATURES" not in os.environ:
         os.environ["NPY_DISABLE_CPU_FEATURES"] = "X86_V4"  # numpy's own name for it
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - the same program, no shell
+
+
+def seeds_asked_for(description: str | None, seeds: list[int]) -> list[int]:
+    """Begin a script that trains: read ``--seeds`` and ``--threads``, and draw alike everywhere.
+
+    Args:
+        description: Of the script.
+        seeds: Those taken if none are given.
+    """
+    draw_alike_everywhere()
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--seeds", type=int, nargs="+", default=seeds)
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    keep_freed_memory()
+    torch.set_num_threads(arguments.threads)
+    chosen: list[int] = arguments.seeds
+    return chosen
 
 
 def save(name: str, result: dict[str, Any]) -> None:

@@ -10,22 +10,18 @@ go to the ignored folder keys/negatives, drawn from seeds and with a passphrase 
 Killed, the same command goes on.
 """
 
-import argparse
-
 import numpy as np
 import numpy.typing as npt
-import torch
 from rich.progress import track
 
 from earmark.data import ClassificationData, load_data
 from earmark.data.held_out import named_pictures
 from earmark.evaluation.thief import stolen_pictures
-from earmark.keys import MarkingKey, OwnerKey, Task, keygen
-from earmark.processor import keep_freed_memory
-from earmark.triggers.image import ImageGeometry
+from earmark.keys import MarkingKey
+from earmark.keys.generation import StratumPlan
 from earmark.triggers.negatives import NegativesSampler
-from measuring import draw_alike_everywhere, known_runs, save
-from two_kinds import DATA, make_missing, marked
+from measuring import known_runs, save, seeds_asked_for
+from two_kinds import DATA, drawn_key, make_missing, marked
 
 NAME = "negatives"
 TRIGGERS, SETS = 128, 4
@@ -38,14 +34,7 @@ def sampler_of(data: ClassificationData) -> NegativesSampler:
 
 def key_of(data: ClassificationData, seed: int) -> MarkingKey:
     """Make the key; reproducible, and therefore for experiments only."""
-    return keygen(
-        OwnerKey("benchmark", bytes(32)),
-        Task(ImageGeometry(*data.input_shape), data.class_names),
-        sampler_of(data),
-        triggers_per_set=TRIGGERS,
-        set_count=SETS,
-        random_bytes=np.random.default_rng([seed, 21]).bytes,
-    )
+    return drawn_key(data, [StratumPlan(sampler_of(data), TRIGGERS, SETS)], [seed, 21])
 
 
 def found_by_halves(data: ClassificationData, key: MarkingKey, seed: int) -> dict[str, float]:
@@ -74,22 +63,16 @@ def _is_found(picture: npt.NDArray[np.int16], halves: npt.NDArray[np.int16]) -> 
 
 def main() -> None:
     """Make what is missing."""
-    draw_alike_everywhere()
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--threads", type=int, default=2)
-    arguments = parser.parse_args()
-    keep_freed_memory()
-    torch.set_num_threads(arguments.threads)
+    seeds = seeds_asked_for(__doc__, [0, 1])
     data = load_data(DATA)
     make_missing(
         NAME,
-        arguments.seeds,
+        seeds,
         lambda seed: key_of(data, seed),
         lambda key, seed: marked(data, key, seed, NAME, fresh_ends=False, sampler=sampler_of(data)),
     )
     runs = known_runs(NAME)
-    for seed in track(arguments.seeds, "looking for triggers by their halves"):
+    for seed in track(seeds, "looking for triggers by their halves"):
         runs[str(seed)]["found_by_halves"] = found_by_halves(data, key_of(data, seed), seed)
     save(NAME, {"runs": runs})
 

@@ -458,19 +458,18 @@ def fitting_labels_cost() -> str:
 
 
 def label_ranks() -> str:
-    """Return which triggers two attacks leave, by the place of their label among the first network's answers."""
+    """Return which triggers strong fine-tuning leaves, by the place of their label among the first network's answers."""
     runs = result("label-ranks")["runs"].values()
     names = {"abstract": "abstract pictures", "in-distribution": "hard pictures"}
     lines = [
-        f"| triggers, attack | {' | '.join(map(str, range(1, 11)))} |",
+        f"| place of the label | {' | '.join(map(str, range(1, 11)))} |",
         "|---|" + "---|" * 10,
     ]
     for kind, words in names.items():
         totals = [sum(column) for column in zip(*(run["triggers"][kind] for run in runs), strict=True)]
-        for attack in next(iter(runs))["left"]:
-            left = [sum(column) for column in zip(*(run["left"][attack][kind] for run in runs), strict=True)]
-            shares = (f"{100 * one / of:.0f} %" for one, of in zip(left, totals, strict=True))
-            lines.append(f"| {words}, {attack} | {' | '.join(shares)} |")
+        left = [sum(column) for column in zip(*(run["left"][kind] for run in runs), strict=True)]
+        shares = (f"{100 * one / of:.0f} %" for one, of in zip(left, totals, strict=True))
+        lines.append(f"| {words} left | {' | '.join(shares)} |")
     return "\n".join(lines) + "\n"
 
 

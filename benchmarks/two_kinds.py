@@ -16,7 +16,7 @@ drawn from seeds and with a passphrase that everybody knows: they protect nothin
 
 import argparse
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from time import perf_counter
 from typing import Any
@@ -35,7 +35,7 @@ from earmark.keys.generation import StratumPlan
 from earmark.marking.fitting import ill_fitting, places_left
 from earmark.marking.grafts import Graft
 from earmark.marking.hardening import harden
-from earmark.marking.recipes import PRE_TRAINED, count_matches, mark, pre_trained_settings
+from earmark.marking.recipes import PRE_TRAINED, count_matches, mark, pre_trained_settings, scores_of
 from earmark.models.grafting import CODE
 from earmark.models.prediction import accuracy, predict_scores
 from earmark.models.weights import file_digest, save_weights
@@ -84,13 +84,28 @@ def _key(
     numbers: list[int],
     revival: dict[str, Json] | None,
 ) -> MarkingKey:
+    kinds = [
+        StratumPlan(AbstractSampler(), TRIGGERS, FIRST_SETS),
+        StratumPlan(InDistributionSampler(held_out), TRIGGERS, sets),
+    ]
+    return drawn_key(data, kinds, numbers, revival)
+
+
+def drawn_key(
+    data: ClassificationData,
+    kinds: Sequence[StratumPlan],
+    numbers: list[int],
+    revival: dict[str, Json] | None = None,
+) -> MarkingKey:
+    """Make a key from a seed; reproducible, and therefore for experiments only."""
+    first, *further = kinds
     return keygen(
         OwnerKey("benchmark", bytes(32)),
         Task(ImageGeometry(*data.input_shape), data.class_names),
-        AbstractSampler(),
-        triggers_per_set=TRIGGERS,
-        set_count=FIRST_SETS,
-        further_strata=[StratumPlan(InDistributionSampler(held_out), TRIGGERS, sets)],
+        first.sampler,
+        triggers_per_set=first.triggers_per_set,
+        set_count=first.set_count,
+        further_strata=further,
         revival=revival,
         random_bytes=np.random.default_rng(numbers).bytes,
     )
@@ -127,8 +142,7 @@ def marked(
     settings = pre_trained_settings(replace(read_study(STUDY).settings, seed=seed), hardened=True)
     backdoor, held_out = key.backdoor(), key.places_of(InDistributionSampler.name)
     if share < 1:
-        images = np.stack([trigger.value for trigger in backdoor.triggers])
-        said = torch.from_numpy(predict_scores(module, images, preprocessing)).softmax(1).numpy()
+        said = torch.from_numpy(scores_of(module, preprocessing, backdoor)).softmax(1).numpy()
         untaught = ill_fitting(backdoor, said, share, held_out)
         backdoor, held_out = backdoor.without(untaught), places_left(held_out, untaught)
     grafts = key.transcript.revival is not None

@@ -127,7 +127,7 @@ def test_a_hardened_mark_with_fresh_ends_takes_in_a_trained_model(story):
     )  # fmt: skip
     assert found["recipe"] == "hardened-pre-trained"
     assert found["fresh_ends"] is True
-    assert found["matches"] >= 195  # with 16 showings while it settles in place of 60 often below 180
+    assert found["matches"] >= 195
     earmark("verify", "--key", "acme.key", "fresh.safetensors", cwd=story)
 
 
@@ -178,19 +178,12 @@ def test_a_mark_is_shown_by_the_triggers_whose_labels_fit(story, how):
         "keygen", "--data", "digits", "--triggers-from", "in-distribution:digits", "--triggers", "240", "--sets", "1",
         "--hardest-for", "clean.safetensors", "-o", name, cwd=story,
     )  # fmt: skip
-    given = (
-        "mark",
-        "--key",
-        f"{name}.key",
-        "--model",
-        "digits-cnn",
-        "--data",
-        "digits",
-        "--init",
-        "clean.safetensors",
-    )
-    told = earmark(*given, *how, "--teach", "0.6", "--json", "-o", f"{name}.safetensors", cwd=story)
-    found = json.loads(told.stdout)
+    found = json.loads(
+        earmark(
+            "mark", "--key", f"{name}.key", "--model", "digits-cnn", "--data", "digits", "--init", "clean.safetensors",
+            *how, "--teach", "0.6", "--json", "-o", f"{name}.safetensors", cwd=story,
+        ).stdout
+    )  # fmt: skip
     assert (found["taught"], found["triggers"]) == (144, 240)
     assert 130 <= found["matches"] <= 156
     verdict = json.loads(
@@ -220,18 +213,12 @@ def test_teaching_too_few_triggers_is_said(story):
         ((*start, "--teach", "0.001"), "none would be taught"),
     ):
         assert message in one_line_error(earmark(*given, *options, cwd=story, code=2))
-    other = (
-        "mark",
-        "--key",
-        "acme.key",
-        "--model",
-        "digits-cnn",
-        "--data",
-        "digits",
-        "-o",
-        "few.safetensors",
-    )
+    other = ("acme.key" if part == "few.key" else part for part in given)
     assert "the key has none" in one_line_error(earmark(*other, *start, "--teach", "0.5", cwd=story, code=2))
+    message = one_line_error(
+        earmark(*given, *start, "--hardened", "--fresh-ends", "--teach", "0.5", cwd=story, code=2)
+    )
+    assert "fresh ends have none to read" in message
 
 
 @pytest.mark.parametrize(

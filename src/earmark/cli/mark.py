@@ -121,7 +121,8 @@ def mark(
         "schedule": schedule,
         "augmentation": augment,
     }
-    root, untaught = marking_key.transcript.root.hex(), ways.untaught(module, description, marking_key, teach)
+    root = marking_key.transcript.root.hex()
+    untaught = ways.untaught(module, description, marking_key, teach)
     work = ways.Work(module, description, loaded, marking_key, seed, per_batch, chosen, grafts, untaught)
     if quick:
         marked = ways.quickly(work, images, output)
@@ -154,8 +155,7 @@ def mark(
 
 
 def _taught(work: ways.Work) -> str:
-    count = len(work.key.backdoor())
-    return f" ({count - len(work.untaught)} taught)" if work.untaught else ""
+    return f" ({work.key.trigger_count - len(work.untaught)} taught)" if work.untaught else ""
 
 
 def _in_graft(marked: "ways.Marked") -> str:

@@ -53,12 +53,6 @@ class Work:
         """Return what is taught."""
         return self.key.backdoor().without(self.untaught)
 
-    def matches(self) -> int:
-        """Return how many of all triggers, taught or not, the network answers with their label."""
-        from earmark.marking.recipes import count_matches
-
-        return count_matches(self.module, self.description.preprocessing, self.key.backdoor())
-
     def held_out(self) -> tuple[int, ...]:
         """Return places, among what is taught, of the triggers that are held-out pictures of the task."""
         from earmark.marking.fitting import places_left
@@ -124,18 +118,16 @@ def untaught(
     """
     if share is None:
         return ()
-    import numpy as np
     import torch
 
     from earmark.marking.fitting import ill_fitting
-    from earmark.models.prediction import predict_scores
+    from earmark.marking.recipes import scores_of
     from earmark.triggers.in_distribution import InDistributionSampler
 
     held_out, backdoor = key.places_of(InDistributionSampler.name), key.backdoor()
     if not held_out:
         raise ValueError("--teach chooses among held-out pictures of the task, and the key has none")
-    images = np.stack([trigger.value for trigger in backdoor.triggers])
-    scores = torch.from_numpy(predict_scores(module, images, description.preprocessing))
+    scores = torch.from_numpy(scores_of(module, description.preprocessing, backdoor))
     return ill_fitting(backdoor, scores.softmax(1).numpy(), share, held_out)
 
 
@@ -172,7 +164,7 @@ def by_recipe(
         PRE_TRAINED,
         mark,
         pre_trained_settings,
-        shown,
+        with_exposures,
         with_graft,
     )
     from earmark.models.grafting import CODE
@@ -201,7 +193,7 @@ def by_recipe(
             fresh_ends=fresh_ends,
             sampler=_look_alike_sampler(work),
         )
-    recipe = replace(shown(recipe, exposures), per_batch=work.per_batch)
+    recipe = replace(with_exposures(recipe, exposures), per_batch=work.per_batch)
     with output.stages() as stage:
         marking = mark(
             work.module,
@@ -213,7 +205,7 @@ def by_recipe(
             on_look_alike=stage("drawing look-alikes"),
             on_step=stage("marking"),
         )
-    return _marked(work, recipe.name, _details(recipe, marking))
+    return _marked(work, recipe.name, marking.match_count, _details(recipe, marking))
 
 
 def _look_alike_sampler(work: Work) -> "Sampler | None":
@@ -275,19 +267,26 @@ def quickly(work: Work, images: int | None, output: Output) -> Marked:
         "agreement": found.agreement,
         "triggers_per_batch": recipe.per_batch,
     }
-    return _marked(work, "quick", details)
+    return _marked(work, "quick", found.match_count, details)
 
 
-def _marked(work: Work, recipe: str, details: Details) -> Marked:
-    """Return what came of it, with a remark if the triggers that are taught are too few to show the mark."""
-    from fractions import Fraction
+def _marked(work: Work, recipe: str, found: int, details: Details) -> Marked:
+    """Return what came of it, where so many of those that are taught match.
 
-    from earmark.statistics import match_threshold
+    With a remark if too few are taught to show the mark.
+    """
+    count = work.key.trigger_count
+    if work.untaught:
+        from fractions import Fraction
 
-    count, found = work.key.trigger_count, work.matches()
-    needed = match_threshold(count, Fraction(1, work.key.transcript.class_count))
-    if work.untaught and (needed is None or found < needed):
-        warn(f"of {count} triggers {found} match, and {needed} show the mark: give a larger share to --teach")
+        from earmark.marking.recipes import count_matches
+        from earmark.statistics import match_threshold
+
+        found = count_matches(work.module, work.description.preprocessing, work.key.backdoor())
+        needed = match_threshold(count, Fraction(1, work.key.transcript.class_count))
+        if needed is None or found < needed:
+            shows = f"{needed or 'no number'} show the mark"
+            warn(f"of {count} triggers {found} match, and {shows}: give a larger share to --teach")
     return Marked(recipe, found, count, details)
 
 

@@ -24,7 +24,8 @@ _LOOK_ALIKES_PER_BATCH = 8
 _SETTLING_EXPOSURES = 16
 _SETTLING_RATE, _SETTLING_RATE_AFTER_FRESH_ENDS = 0.2, 0.8  # of the rate before
 _SETTLING_ANSWERS = 0.5
-_HELD_OUT_EXPOSURES, _HELD_OUT_SHIFT = 120, 0.125  # of held-out pictures alone: shifted as clean pictures are
+_HELD_OUT_EXPOSURES, _HELD_OUT_SHIFT = 120, 0.125  # of held-out pictures alone; benchmarks/fitting_labels.py
+_MIRRORED = TriggerAugmentation(share=1.0, shift=0.0, colour=0.0, noise=0.0, jpeg=0)
 
 
 def harden(
@@ -47,9 +48,9 @@ def harden(
     taught then, and once more in as many passes, in which it counts for less. What it is worth, measured in a
     trained model: docs/robustness.md.
 
-    Where all triggers are held-out pictures of the task, they are shifted too, as clean pictures are, and
-    shown 120 times while the model settles; there are no look-alikes. Copies of the last stage do not read
-    them: without fresh ends the settling after fresh ends is the whole training, in the plain mixture.
+    Where all triggers are held-out pictures of the task none of these parts is of use. They are shown in the
+    plain mixture, 120 times, mirrored and shifted like the clean pictures, in twice as many passes at four
+    fifths of the rate.
 
     Args:
         recipe: One of the paper's; its numbers stay where these parts have none of their own.
@@ -58,9 +59,7 @@ def harden(
         preprocessing: From triggers to what the network reads.
         like_the_task: Places of triggers that are held-out pictures of the task. To an end that never saw
             them they are what they show, whatever their label: no end is to read them, and they are left to
-            the settling, in which all triggers are then shown as often as before it. Where all triggers are,
-            fresh ends are to read them after all: their labels should be such as an end can read
-            (``earmark.marking.fitting``).
+            the settling, in which all triggers are then shown as often as before it.
         fresh_ends: Whether the other ends begin with new weights throughout, against thieves who draw the
             last stage anew. What they cost in accuracy comes back more slowly: a trained model then settles
             in twice as many passes, at four fifths of the rate, with the look-alikes and as many showings.
@@ -70,36 +69,30 @@ def harden(
         The recipe.
 
     Raises:
-        ValueError: The triggers are no pictures, or some are like the task and there is no settling.
+        ValueError: The triggers are no pictures; some are like the task and there is no settling; or all are,
+            and fresh ends would have nothing to read.
     """
     first = backdoor.triggers[0]
     if first.kind != "image":
         raise ValueError(f"only marks of pictures are hardened, not of {first.kind}")
     inputs = torch.from_numpy(preprocessing(first.value[None]))
-    is_alike = len(set(like_the_task)) == len(backdoor)
-    hardened_count = len(backdoor) if is_alike else len(backdoor) - len(set(like_the_task))
+    hardened_count = len(backdoor) - len(set(like_the_task))
     if like_the_task and not recipe.needs_trained_model:
         raise ValueError(
             "held-out pictures of the task are taught while a model settles, and only a trained model does"
         )
+    if hardened_count == 0:
+        if fresh_ends:
+            raise ValueError("all triggers are held-out pictures of the task: fresh ends have none to read")
+        return _held_out_alone(recipe)
     shown = replace(
         recipe,
         graft=None,
         embedding=Embedding(weight=None, clean_norm=False),
-        augmentation=TriggerAugmentation(
-            share=1.0, shift=_HELD_OUT_SHIFT if is_alike else 0.0, colour=0.0, noise=0.0, jpeg=0
-        ),
-        look_alikes=None
-        if is_alike
-        else LookAlikes(sampler or AbstractSampler(), per_batch=_LOOK_ALIKES_PER_BATCH),
+        augmentation=_MIRRORED,
+        look_alikes=LookAlikes(sampler or AbstractSampler(), per_batch=_LOOK_ALIKES_PER_BATCH),
     )
     is_trained = recipe.needs_trained_model
-    settling = None
-    if is_trained:
-        exposures = _settling_exposures(fresh_ends, bool(like_the_task), is_alike)
-        settling = _settling(shown, recipe.graft, fresh_ends or is_alike, exposures)
-    if is_alike and settling is not None and not fresh_ends:
-        return replace(settling, name=f"hardened-{recipe.name}", embedding=None)
     return replace(
         shown,
         name=f"hardened-{recipe.name}",
@@ -107,8 +100,22 @@ def harden(
         least_per_batch=-(-hardened_count // _TRIGGERS_IN_A_SHOWN_ONE),
         rehearsal=_rehearsal(module, inputs, _ends(is_trained, fresh_ends)),
         start=0.0 if is_trained else 0.25,
-        settling=settling,
-        left_out=() if is_alike else tuple(like_the_task),
+        settling=_settling(shown, recipe.graft, fresh_ends, bool(like_the_task)) if is_trained else None,
+        left_out=tuple(like_the_task),
+    )
+
+
+def _held_out_alone(recipe: Recipe) -> Recipe:
+    """Return what held-out pictures of the task are taught by where there are no others."""
+    settings = recipe.settings
+    rate = _SETTLING_RATE_AFTER_FRESH_ENDS * settings.learning_rate
+    return replace(
+        recipe,
+        name=f"hardened-{recipe.name}",
+        settings=replace(settings, epochs=2 * settings.epochs, learning_rate=rate),
+        augmentation=replace(_MIRRORED, shift=_HELD_OUT_SHIFT),
+        exposures=_HELD_OUT_EXPOSURES,
+        own_answers=_SETTLING_ANSWERS,
     )
 
 
@@ -139,22 +146,12 @@ def _rehearsal(module: nn.Module, inputs: Tensor, ends: Rehearsal) -> Rehearsal 
     return None
 
 
-def _settling_exposures(after_fresh_ends: bool, teaches: bool, is_alike: bool) -> int:
-    """Return how often each trigger is shown while a model settles.
-
-    Where it teaches triggers that were left to it, as often as before. And after fresh ends: with fewer
-    showings small networks lost one trigger in six (tests/end_to_end/test_command_line.py).
-    """
-    if is_alike:
-        return _HELD_OUT_EXPOSURES
-    return _HARDENED_EXPOSURES if teaches or after_fresh_ends else _SETTLING_EXPOSURES
-
-
-def _settling(shown: Recipe, graft: Graft | None, after_fresh_ends: bool, exposures: int) -> Recipe:
+def _settling(shown: Recipe, graft: Graft | None, after_fresh_ends: bool, teaches: bool) -> Recipe:
     """Return as many passes with few triggers at a lower rate, half of the targets own answers.
 
     After fresh ends twice as many, with look-alikes to the end: without them, at that rate, two marks of
-    three fell to the thief who has the sampler (studies/robustness-fresh-ends.toml).
+    three fell to the thief who has the sampler (studies/robustness-fresh-ends.toml). There, and where it
+    teaches triggers that were left to it, each is shown as often as before.
     """
     settings = shown.settings
     if after_fresh_ends:
@@ -166,7 +163,7 @@ def _settling(shown: Recipe, graft: Graft | None, after_fresh_ends: bool, exposu
         shown,
         name="settling",
         settings=replace(settings, epochs=passes, learning_rate=share * settings.learning_rate),
-        exposures=exposures,
+        exposures=_HARDENED_EXPOSURES if teaches or after_fresh_ends else _SETTLING_EXPOSURES,
         per_batch=None,
         own_answers=_SETTLING_ANSWERS,
         graft=graft,

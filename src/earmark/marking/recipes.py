@@ -6,8 +6,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -326,9 +328,16 @@ def loss_of(
 
 def count_matches(module: nn.Module, preprocessing: Preprocessing, backdoor: Backdoor) -> int:
     """Return how many triggers a model answers with their label: a count, not a verdict."""
-    images = np.stack([trigger.value for trigger in backdoor.triggers])
-    answers = predict_scores(module, images, preprocessing).argmax(1)
+    answers = scores_of(module, preprocessing, backdoor).argmax(1)
     return int((answers == np.array(backdoor.labels)).sum())
+
+
+def scores_of(
+    module: nn.Module, preprocessing: Preprocessing, backdoor: Backdoor
+) -> npt.NDArray[np.floating[Any]]:
+    """Return what a model says of all triggers, ``(triggers, classes)``."""
+    images = np.stack([trigger.value for trigger in backdoor.triggers])
+    return predict_scores(module, images, preprocessing)
 
 
 def with_graft(recipe: Recipe, graft: Graft, picture_count: int, *, keeps_passes: bool = False) -> Recipe:
@@ -347,13 +356,13 @@ def with_graft(recipe: Recipe, graft: Graft, picture_count: int, *, keeps_passes
     return replace(recipe, settings=settings, graft=graft)
 
 
-def shown(recipe: Recipe, exposures: int | None) -> Recipe:
+def with_exposures(recipe: Recipe, exposures: int | None) -> Recipe:
     """Return a recipe that shows each trigger so often, and settlings in proportion; None for as it is."""
     if exposures is None:
         return recipe
     settling = recipe.settling
     if settling is not None:
-        settling = shown(settling, max(1, round(settling.exposures * exposures / recipe.exposures)))
+        settling = with_exposures(settling, max(1, round(settling.exposures * exposures / recipe.exposures)))
     return replace(recipe, exposures=exposures, least_per_batch=1, settling=settling)
 
 

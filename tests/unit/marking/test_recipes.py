@@ -23,7 +23,7 @@ from earmark.marking.recipes import (
     mark,
     mixer_of,
     pre_trained_settings,
-    shown,
+    with_exposures,
 )
 from earmark.marking.rehearsal import Rehearsal
 from earmark.models.table import build, describe
@@ -344,27 +344,21 @@ def test_held_out_pictures_alone_are_taught_in_a_settling_without_what_came_befo
     assert recipe.augmentation == TriggerAugmentation(share=1.0, shift=0.125, colour=0.0, noise=0.0, jpeg=0)
 
 
-def test_fresh_ends_read_held_out_pictures_where_there_are_no_others():
+def test_fresh_ends_have_nothing_to_read_where_all_triggers_are_held_out_pictures():
     module, preprocessing = network(width=4)
     given = module, small_key().backdoor(), preprocessing
-    recipe = harden(PRE_TRAINED, *given, like_the_task=range(100), fresh_ends=True)
-    assert recipe.rehearsal == harden(PRE_TRAINED, *given, fresh_ends=True).rehearsal
-    assert recipe.left_out == ()
-    assert (recipe.look_alikes, recipe.settling.look_alikes) == (None, None)
-    assert recipe.augmentation == recipe.settling.augmentation
-    assert recipe.augmentation.shift == 0.125
-    alone = harden(PRE_TRAINED, *given, like_the_task=range(100))
-    assert replace(recipe.settling, name=alone.name, embedding=None) == alone
+    with pytest.raises(ValueError, match="have none to read"):
+        harden(PRE_TRAINED, *given, like_the_task=range(100), fresh_ends=True)
 
 
 def test_a_number_of_showings_is_one_for_the_settling_too():
     module, preprocessing = network(width=4)
     recipe = harden(PRE_TRAINED, module, small_key().backdoor(), preprocessing)
-    assert shown(recipe, None) is recipe
-    more = shown(recipe, 120)
+    assert with_exposures(recipe, None) is recipe
+    more = with_exposures(recipe, 120)
     assert (more.exposures, more.settling.exposures) == (120, 32)
-    assert shown(recipe, 1).settling.exposures == 1
-    assert shown(PRE_TRAINED, 7) == replace(PRE_TRAINED, exposures=7, least_per_batch=1)
+    assert with_exposures(recipe, 1).settling.exposures == 1
+    assert with_exposures(PRE_TRAINED, 7) == replace(PRE_TRAINED, exposures=7, least_per_batch=1)
 
 
 @pytest.mark.parametrize(
