@@ -37,7 +37,7 @@ def main() -> None:
         NAME,
         seeds,
         lambda seed: key_of(data, seed),
-        lambda key, seed: marked(data, key, seed, NAME, fresh_ends=False, share=SHARE),
+        lambda key, seed: marked(data, key, seed, NAME, fresh_ends=False, shares={None: SHARE}),
     )
 
 

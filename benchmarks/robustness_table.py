@@ -457,6 +457,16 @@ def fitting_labels_cost() -> str:
     return cost_of("fitting-labels", {"in-distribution": "1,024 hard pictures, 461 of them taught"})
 
 
+def mixtures() -> str:
+    """Return what attacks leave of marks of mixtures, of which those were taught whose labels fit."""
+    return marks_beside(titled("2,048 mixtures, 922 taught", "mixtures-seed{}"), read("robustness-mixtures"))
+
+
+def mixtures_cost() -> str:
+    """Return what these marks cost."""
+    return cost_of("mixtures", {"mixtures": "2,048 mixtures, 922 of them taught"})
+
+
 def label_ranks() -> str:
     """Return which triggers strong fine-tuning leaves, by the place of their label among the first network's answers."""
     runs = result("label-ranks")["runs"].values()
@@ -768,6 +778,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "label-ranks": label_ranks,
     "fitting-labels-cost": fitting_labels_cost,
     "fitting-labels": fitting_labels,
+    "mixtures-cost": mixtures_cost,
+    "mixtures": mixtures,
     "negatives-cost": negatives_cost,
     "negatives": negatives,
     "two-kinds-short": two_kinds_short,

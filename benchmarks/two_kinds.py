@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from earmark.cli.ways_of_marking import Shares, untaught
 from earmark.commitment.canonical import Json
 from earmark.data import ClassificationData, load_data
 from earmark.data.held_out import PartOfData, held_out_pictures, least_sure
@@ -32,10 +33,10 @@ from earmark.files import SECRET_MODE, write_replacing
 from earmark.formats import marking_key_v1
 from earmark.keys import MarkingKey, OwnerKey, Task, keygen
 from earmark.keys.generation import StratumPlan
-from earmark.marking.fitting import ill_fitting, places_left
+from earmark.marking.fitting import places_left
 from earmark.marking.grafts import Graft
 from earmark.marking.hardening import harden
-from earmark.marking.recipes import PRE_TRAINED, count_matches, mark, pre_trained_settings, scores_of
+from earmark.marking.recipes import PRE_TRAINED, count_matches, mark, pre_trained_settings
 from earmark.models.grafting import CODE
 from earmark.models.prediction import accuracy, predict_scores
 from earmark.models.weights import file_digest, save_weights
@@ -46,6 +47,7 @@ from earmark.triggers import Sampler
 from earmark.triggers.abstract import AbstractSampler
 from earmark.triggers.image import ImageGeometry
 from earmark.triggers.in_distribution import InDistributionSampler
+from earmark.triggers.tables import LIKE_THE_TASK
 from earmark.verification.measurement import of_stratum
 from measuring import draw_alike_everywhere, known_runs, save
 from quick_marking import STUDY, start_of
@@ -119,7 +121,7 @@ def marked(
     *,
     fresh_ends: bool = True,
     sampler: Sampler | None = None,
-    share: float = 1.0,
+    shares: Shares | None = None,
 ) -> dict[str, Any]:
     """Mark once, keep the model, and return what was measured.
 
@@ -130,7 +132,7 @@ def marked(
         name: Of the benchmark.
         fresh_ends: As for ``harden``, and so is
         sampler: what makes the look-alikes.
-        share: Of the held-out pictures that is taught: those whose labels fit best.
+        shares: Of each kind of triggers that is taught: those whose labels fit best. None for all.
     """
     loaded = start_of(seed)
     module, preprocessing = loaded.module, loaded.description.preprocessing
@@ -140,11 +142,8 @@ def marked(
 
     before, start = right(), perf_counter()
     settings = pre_trained_settings(replace(read_study(STUDY).settings, seed=seed), hardened=True)
-    backdoor, held_out = key.backdoor(), key.places_of(InDistributionSampler.name)
-    if share < 1:
-        said = torch.from_numpy(scores_of(module, preprocessing, backdoor)).softmax(1).numpy()
-        untaught = ill_fitting(backdoor, said, share, held_out)
-        backdoor, held_out = backdoor.without(untaught), places_left(held_out, untaught)
+    left = untaught(module, loaded.description, key, shares or {})
+    backdoor = key.backdoor().without(left)
     grafts = key.transcript.revival is not None
     graft = Graft(copy.deepcopy(module), key.seed(CODE)) if grafts else None
     recipe = harden(
@@ -152,7 +151,7 @@ def marked(
         module,
         backdoor,
         preprocessing,
-        like_the_task=held_out,
+        like_the_task=places_left(key.places_of(*LIKE_THE_TASK), left),
         fresh_ends=fresh_ends,
         sampler=sampler,
     )
@@ -170,7 +169,7 @@ def marked(
         "accuracy_before": before,
         "accuracy": right(),
         "k": marking.per_batch,
-        **({"taught": len(backdoor)} if share < 1 else {}),
+        **({"taught": len(backdoor)} if left else {}),
         **({} if graft is None else {"graft_matches": marking.graft_match_count}),
         "matches": {
             kind: count_matches(module, preprocessing, key.backdoor(of_stratum(key, kind)))

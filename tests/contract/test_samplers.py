@@ -107,6 +107,7 @@ class OwnRows:
 NEEDS = {
     "folder": lambda geometry: (Album(),),
     "in-distribution": lambda geometry: (HeldOut(geometry),),
+    "mixtures": lambda geometry: (HeldOut(geometry, tuple(f"picture {n}" for n in range(2 * POOL))),),
     "negatives": lambda geometry: (HeldOut(geometry, tuple(f"picture {n}" for n in range(2 * POOL))),),
     "rows": lambda geometry: (OwnRows(geometry),),
 }
@@ -138,7 +139,7 @@ def finite(name):
 UNLIMITED_CASES = [case for case in CASES if not finite(case.values[0])]
 FINITE_CASES = [case for case in CASES if finite(case.values[0])]
 # Two pictures that are nearly alike, each mixed with another, are not alike any more.
-WHOLE_CASES = [case for case in FINITE_CASES if case.values[0] != "negatives"]
+WHOLE_CASES = [case for case in FINITE_CASES if case.values[0] not in ("mixtures", "negatives")]
 
 
 @pytest.mark.parametrize("name", SAMPLERS)

@@ -169,13 +169,37 @@ def test_a_hardened_mark_of_two_kinds_can_be_asked_by_either(story):
     assert "while a model settles" in one_line_error(
         earmark(*mark, "--epochs", "1", "-o", "kinds-2.safetensors", cwd=story, code=2)
     )
+    teach = ("--teach", "abstract=0.9", "--teach", "in-distribution=0.8")
+    given = (
+        *mark,
+        "--init",
+        "clean.safetensors",
+        "--epochs",
+        "12",
+        *teach,
+        "--json",
+        "-o",
+        "kinds-2.safetensors",
+    )
+    found = json.loads(earmark(*given, cwd=story).stdout)
+    assert (found["taught"], found["left_to_settling"]) == (150, 60)
+    for kind in ("abstract", "in-distribution"):
+        earmark("verify", "--key", "kinds.key", "kinds-2.safetensors", "--stratum", kind, cwd=story)
 
 
-@pytest.mark.parametrize("how", [("--epochs", "16"), ("--quick",), ("--hardened", "--epochs", "9")])
-def test_a_mark_is_shown_by_the_triggers_whose_labels_fit(story, how):
-    name = f"fit{len(how)}"
+@pytest.mark.parametrize(
+    ("source", "how"),
+    [
+        ("in-distribution:digits", ("--epochs", "16")),
+        ("in-distribution:digits", ("--quick",)),
+        ("in-distribution:digits", ("--hardened", "--epochs", "9")),
+        ("mixtures:digits", ("--hardened", "--epochs", "9")),
+    ],
+)
+def test_a_mark_is_shown_by_the_triggers_whose_labels_fit(story, source, how):
+    name = f"{source[:3]}{len(how)}"
     earmark(
-        "keygen", "--data", "digits", "--triggers-from", "in-distribution:digits", "--triggers", "240", "--sets", "1",
+        "keygen", "--data", "digits", "--triggers-from", source, "--triggers", "240", "--sets", "1",
         "--hardest-for", "clean.safetensors", "-o", name, cwd=story,
     )  # fmt: skip
     found = json.loads(
@@ -211,6 +235,8 @@ def test_teaching_too_few_triggers_is_said(story):
         ((*start, "--teach", "0"), "above 0 and at most 1"),
         ((*start, "--teach", "1.5"), "above 0 and at most 1"),
         ((*start, "--teach", "0.001"), "none would be taught"),
+        ((*start, "--teach", "most"), "takes SHARE or KIND=SHARE"),
+        ((*start, "--teach", "abstract=0.5"), "no triggers of the kind 'abstract'; it has in-distribution"),
     ):
         assert message in one_line_error(earmark(*given, *options, cwd=story, code=2))
     other = ("acme.key" if part == "few.key" else part for part in given)

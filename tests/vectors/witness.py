@@ -233,7 +233,9 @@ def read_canonical(data, limit):
 
 # ------------------------------------------------------------------------------------ transcript-v1.md
 
-STRATUM_KINDS = ("abstract", "folder", "in-distribution", "negatives", "noise", "text", "rows", "audio")
+STRATUM_KINDS = (
+    "abstract", "folder", "in-distribution", "mixtures", "negatives", "noise", "text", "rows", "audio"
+)  # fmt: skip
 REVIVAL = {"code", "data", "head", "optimiser", "order", "schedule", "seed", "steps"}
 TEMPERATURE = r"(0|[1-9][0-9]{0,5})(\.[0-9]{0,17}[1-9])?"
 

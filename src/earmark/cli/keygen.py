@@ -18,7 +18,7 @@ from earmark.cli.passphrase import (
     passphrase,
 )
 from earmark.cli.revived import revival_to_commit
-from earmark.cli.trigger_sources import IN_DISTRIBUTION, Making, sampler_from
+from earmark.cli.trigger_sources import MODELS_CHOICE, Making, sampler_from
 
 if TYPE_CHECKING:
     from earmark.data import ClassificationData
@@ -72,7 +72,8 @@ def keygen(
         typer.Option(
             help="What the triggers are: abstract, noise, noise:gaussian, folder:PATH (your own pictures), "
             "in-distribution:DATA (its test part), in-distribution:folder:PATH#PART (the folder PATH/PART), "
-            "negatives:DATA[#PART] (two of those pictures, mixed and inverted), "
+            "mixtures:DATA[#PART] (two of those pictures, mixed), "
+            "negatives:DATA[#PART] (two, mixed and inverted), "
             "for tables rows, for recordings audio, for texts text (invented words) or text:own (your own "
             "put together anew) [default: what suits the task]. Given again, the key has "
             "sets of that kind too: repeat --triggers and --sets in the same order."
@@ -82,8 +83,9 @@ def keygen(
         str | None,
         typer.Option(
             "--hardest-for",
-            help="Of in-distribution pictures take those of which this trained model, the one to be marked, "
-            "is least sure: training takes fewer of them. A file or hf:FOLDER as for earmark verify.",
+            help="Of in-distribution pictures and mixtures take those of which this trained model, the one "
+            "to be marked, is least sure: training takes fewer of them. A file or hf:FOLDER as for "
+            "earmark verify.",
         ),
     ] = None,
     sets: Annotated[
@@ -212,8 +214,8 @@ def _plans(
     """Return what the key is to have, stratum after stratum."""
     from earmark.keys import StratumPlan
 
-    if making.hardest_for is not None and not any(source.startswith(IN_DISTRIBUTION) for source in sources):
-        raise ValueError(f"--hardest-for goes with --triggers-from {IN_DISTRIBUTION}:DATA")
+    if making.hardest_for is not None and not any(source.startswith(MODELS_CHOICE) for source in sources):
+        raise ValueError(f"--hardest-for goes with --triggers-from {' or '.join(MODELS_CHOICE)}:DATA")
     counts = {"--triggers": triggers or [DEFAULT_TRIGGERS], "--sets": sets or [1]}
     for option, given in counts.items():
         if len(given) not in (1, len(sources)):

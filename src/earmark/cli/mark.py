@@ -55,10 +55,12 @@ def mark(
         ),
     ] = False,
     teach: Annotated[
-        float | None,
+        list[str] | None,
         typer.Option(
-            help="With --init and a key of held-out pictures: which share of these is taught, 0 to 1, those "
-            "whose labels the weights find likeliest. The others count in every verdict all the same.",
+            metavar="[KIND=]SHARE",
+            help="With --init: which share of the triggers is taught, 0 to 1, those whose labels the weights "
+            "find likeliest; KIND=SHARE, again for each, of one kind of triggers alone. The others count in "
+            "every verdict all the same.",
         ),
     ] = None,
     images: Annotated[
@@ -99,7 +101,8 @@ def mark(
     if fresh_ends and not hardened:
         raise ValueError("--fresh-ends goes with --hardened")
     continued = init is not None or model.startswith("hf:")
-    if teach is not None and not continued:
+    shares = ways.shares_of(teach or ())
+    if shares and not continued:
         raise ValueError("--teach goes by what trained weights say of the triggers: give them with --init")
     _check_quick(
         quick, init, images, epochs=epochs, exposures=exposures, schedule=schedule, hardened=hardened or None
@@ -122,7 +125,7 @@ def mark(
         "augmentation": augment,
     }
     root = marking_key.transcript.root.hex()
-    untaught = ways.untaught(module, description, marking_key, teach)
+    untaught = ways.untaught(module, description, marking_key, shares)
     work = ways.Work(module, description, loaded, marking_key, seed, per_batch, chosen, grafts, untaught)
     if quick:
         marked = ways.quickly(work, images, output)
@@ -133,7 +136,7 @@ def mark(
             hardened=hardened,
             fresh_ends=fresh_ends,
             exposures=exposures,
-            identity=f"mark {description.to_text()} {data} {init} {root} {teach}",
+            identity=f"mark {description.to_text()} {data} {init} {root} {shares}",
             checkpoint=(out, checkpoint_seconds),
             output=output,
         )

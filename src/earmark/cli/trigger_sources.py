@@ -9,22 +9,30 @@ from earmark.cli.output import Output
 from earmark.triggers.tables import sampler_named
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
     from earmark.data import ClassificationData
     from earmark.data.held_out import PartOfData
     from earmark.data.rows import Table
     from earmark.data.texts import Texts
     from earmark.keys import Task
     from earmark.triggers import Sampler
+    from earmark.triggers.image import Pixels
+    from earmark.triggers.mixtures import Pair
 
 IN_DISTRIBUTION = "in-distribution"
 FORMS = (
     *("abstract", "noise", "noise:gaussian", "folder:PATH", f"{IN_DISTRIBUTION}:DATA[#PART]"),
-    "negatives:DATA[#PART]",
+    *("mixtures:DATA[#PART]", "negatives:DATA[#PART]"),
     *("rows", "audio", "text", "text:own"),
 )
 _WITHOUT_MORE = ("abstract", "audio", "text")
 _AT_ONCE = 256  # pictures decoded
 _SPARE = 16  # for every so many hard pictures one more: of pictures nearly alike one is left out
+_CANDIDATES = 60  # mixtures looked at for each that is taken
+_SPARE_MIXTURES = 4  # as _SPARE: two mixtures may have a picture in common
+MODELS_CHOICE = (IN_DISTRIBUTION, "mixtures")  # what --hardest-for chooses
 
 
 class Making(NamedTuple):
@@ -35,7 +43,7 @@ class Making(NamedTuple):
         own: Its own rows or texts, where its data are such.
         load: Reads data by name.
         output: For remarks; a warning is given even if remarks are not wanted.
-        hardest_for: A model that in-distribution pictures are to be hard for; None for any pictures.
+        hardest_for: A model that held-out pictures and mixtures are to be hard for; None for any pictures.
     """
 
     task: "Task"
@@ -83,7 +91,7 @@ def _named(text: str, making: Making, count: int) -> "Sampler":
         return sampler
     if name == "folder" and rest:
         return _from_folder(Path(rest), making.output)
-    if name in (IN_DISTRIBUTION, "negatives") and rest:
+    if name in (IN_DISTRIBUTION, "mixtures", "negatives") and rest:
         return _from_data(name, rest, making, count)
     raise ValueError(f"--triggers-from {text}: unknown; known: {', '.join(FORMS)}")
 
@@ -118,6 +126,7 @@ def _from_data(name: str, text: str, making: Making, count: int) -> "Sampler":
     from earmark.data.held_out import held_out_pictures
     from earmark.triggers.image import ImageGeometry
     from earmark.triggers.in_distribution import InDistributionSampler
+    from earmark.triggers.mixtures import MixturesSampler
     from earmark.triggers.negatives import NegativesSampler
 
     geometry = making.task.geometry
@@ -125,12 +134,17 @@ def _from_data(name: str, text: str, making: Making, count: int) -> "Sampler":
         raise ValueError(f"--triggers-from {name} needs a task of images, not {geometry}")
     shape = geometry.height, geometry.width, geometry.channels
     held_out = held_out_pictures(text, shape, making.load)
-    if name == "negatives":
+    if name in ("mixtures", "negatives"):
         terminal.warn(
             f"triggers are made of {held_out.description}: keep it as secret as the key, if you can, for "
             "whoever has one of two pictures finds their trigger among his questions"
         )
-        return NegativesSampler(held_out)
+        if name == "negatives":
+            return NegativesSampler(held_out)
+        pairs = None
+        if making.hardest_for is not None:
+            pairs = _hardest_pairs(held_out, making.hardest_for, count, making.output)
+        return MixturesSampler(held_out, pairs)
     accuracy = ", and do not report the accuracy on it" if held_out.is_test_part else ""
     terminal.warn(
         f"triggers come from {held_out.description}: NEVER train on it with the true classes{accuracy}; "
@@ -143,9 +157,39 @@ def _from_data(name: str, text: str, making: Making, count: int) -> "Sampler":
 
 def _hardest(held_out: "PartOfData", model: str, count: int, output: Output) -> "PartOfData":
     """Return the pictures that a model is least sure of, with a few more than are asked for."""
+    from earmark.data.held_out import least_sure
+
+    said = _said_by(model, len(held_out.names), held_out.pixels, output)
+    chosen = least_sure(held_out, said, count + count // _SPARE)
+    _remark_on_hard("pictures", said, len(chosen.names), model, output)
+    return chosen
+
+
+def _hardest_pairs(held_out: "PartOfData", model: str, count: int, output: Output) -> "tuple[Pair, ...]":
+    """Return pairs of pictures of whose mixture a model is least sure, with a few more than are asked for."""
     import numpy as np
 
-    from earmark.data.held_out import least_sure
+    from earmark.data.held_out import least_sure_pairs, some_pairs
+    from earmark.triggers.mixtures import mixed
+
+    pairs = some_pairs(len(held_out.names), _CANDIDATES * count, np.random.default_rng())
+
+    def mixture(place: int) -> "Pixels":
+        one, other = pairs[place]
+        return mixed(held_out.pixels(one), held_out.pixels(other))
+
+    said = _said_by(model, len(pairs), mixture, output)
+    chosen = least_sure_pairs(pairs, said, count + count // _SPARE_MIXTURES)
+    _remark_on_hard("mixtures", said, len(chosen), model, output)
+    return chosen
+
+
+def _said_by(
+    model: str, total: int, pixels: "Callable[[int], Pixels]", output: Output
+) -> "npt.NDArray[np.float64]":
+    """Return a model's probabilities for so many pictures, ``(pictures, classes)``."""
+    import numpy as np
+
     from earmark.suspects import Miss, ScoringSuspect
     from earmark.suspects.opening import MAPPINGS, open_suspect
 
@@ -155,19 +199,19 @@ def _hardest(held_out: "PartOfData", model: str, count: int, output: Output) -> 
     suspect = open_suspect(model)
     if not isinstance(suspect, ScoringSuspect):
         raise ValueError(refusal)
-    total = len(held_out.names)
     rows: list[tuple[float, ...] | Miss] = []
     with output.progress("looking for hard pictures") as on_progress:
         while len(rows) < total:
             some = range(len(rows), min(len(rows) + _AT_ONCE, total))
-            rows += suspect.probabilities([held_out.pixels(place) for place in some])
+            rows += suspect.probabilities([pixels(place) for place in some])
             on_progress(len(rows), total)
     if any(isinstance(row, Miss) for row in rows):
         raise ValueError(f"--hardest-for {model}: it has no probabilities for some of the pictures")
-    said = np.array(rows, np.float64)
-    chosen = least_sure(held_out, said, count + count // _SPARE)
-    output.remark(
-        f"of {len(said)} pictures the {len(chosen.names)} of which {model} is least sure, the surest "
-        f"{np.sort(said.max(1))[len(chosen.names) - 1]:.0%}"
-    )
-    return chosen
+    return np.array(rows, np.float64)
+
+
+def _remark_on_hard(
+    what: str, said: "npt.NDArray[np.float64]", count: int, model: str, output: Output
+) -> None:
+    surest = sorted(said.max(1))[count - 1] if count else 0.0
+    output.remark(f"of {len(said)} {what} the {count} of which {model} is least sure, the surest {surest:.0%}")

@@ -1,6 +1,7 @@
 """The two ways in which ``earmark mark`` puts a mark in: by a recipe of the paper, or quickly."""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -21,6 +22,7 @@ DEFAULT_IMAGES = 10_000
 Chosen: TypeAlias = "dict[str, int | float | str | None]"
 """Settings of the training loop by name; None for the way's own."""
 Details: TypeAlias = "dict[str, int | float | str | None]"
+Shares: TypeAlias = dict[str | None, float]
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,11 @@ class Work:
         return self.key.backdoor().without(self.untaught)
 
     def held_out(self) -> tuple[int, ...]:
-        """Return places, among what is taught, of the triggers that are held-out pictures of the task."""
+        """Return places, among what is taught, of the triggers that show what the task's pictures show."""
         from earmark.marking.fitting import places_left
-        from earmark.triggers.in_distribution import InDistributionSampler
+        from earmark.triggers.tables import LIKE_THE_TASK
 
-        return places_left(self.key.places_of(InDistributionSampler.name), self.untaught)
+        return places_left(self.key.places_of(*LIKE_THE_TASK), self.untaught)
 
 
 @dataclass(frozen=True)
@@ -102,8 +104,34 @@ def grafts(key: "MarkingKey", init: Path | None, quick: bool) -> int | None:
     return plan.share
 
 
+def shares_of(texts: Sequence[str]) -> Shares:
+    """Return which share of a kind of triggers is taught, from ``SHARE`` or some ``KIND=SHARE``.
+
+    Returns:
+        Shares by kind, with None for every kind.
+
+    Raises:
+        ValueError: A text is neither, or says again what another said.
+    """
+    shares: Shares = {}
+    for text in texts:
+        kind, _, number = text.rpartition("=")
+        try:
+            share = float(number)
+        except ValueError:
+            raise ValueError(f"--teach takes SHARE or KIND=SHARE, e.g. 0.45, not {text!r}") from None
+        if not 0 < share <= 1:
+            raise ValueError(f"the share of triggers that are taught is above 0 and at most 1, not {number}")
+        if (kind or None) in shares:
+            raise ValueError(f"--teach says twice how many of {kind or 'all triggers'} are taught")
+        shares[kind or None] = share
+    if None in shares and len(shares) > 1:
+        raise ValueError("--teach takes one SHARE for all kinds, or a KIND=SHARE for each, not both")
+    return shares
+
+
 def untaught(
-    module: "nn.Module", description: "ModelDescription", key: "MarkingKey", share: float | None
+    module: "nn.Module", description: "ModelDescription", key: "MarkingKey", shares: Shares
 ) -> tuple[int, ...]:
     """Return the triggers that are left untaught, by what the network says of them before it is marked.
 
@@ -111,24 +139,32 @@ def untaught(
         module: The trained network.
         description: What it is.
         key: Whose triggers they are.
-        share: Of the key's held-out pictures that is taught; None for all triggers.
+        shares: Of each kind that is taught (``shares_of``); all of a kind that is not named.
 
     Raises:
-        ValueError: The key has no held-out pictures, or the share is none.
+        ValueError: The key has no triggers of a kind, or none would be taught.
     """
-    if share is None:
+    if not shares:
         return ()
     import torch
 
     from earmark.marking.fitting import ill_fitting
     from earmark.marking.recipes import scores_of
-    from earmark.triggers.in_distribution import InDistributionSampler
 
-    held_out, backdoor = key.places_of(InDistributionSampler.name), key.backdoor()
-    if not held_out:
-        raise ValueError("--teach chooses among held-out pictures of the task, and the key has none")
+    kinds = {stratum.sampler: key.places_of(stratum.sampler) for stratum in key.transcript.strata}
+    unknown = [kind for kind in shares if kind is not None and kind not in kinds]
+    if unknown:
+        raise ValueError(f"the key has no triggers of the kind {unknown[0]!r}; it has {', '.join(kinds)}")
+    backdoor = key.backdoor()
     scores = torch.from_numpy(scores_of(module, description.preprocessing, backdoor))
-    return ill_fitting(backdoor, scores.softmax(1).numpy(), share, held_out)
+    probabilities = scores.softmax(1).numpy()
+    left: list[int] = []
+    for kind, places in kinds.items():
+        share = shares.get(kind, shares.get(None, 1.0))
+        left += ill_fitting(backdoor, probabilities, share, places)
+    if len(left) == len(backdoor):
+        raise ValueError("--teach leaves no trigger to be taught: give a larger share")
+    return tuple(sorted(left))
 
 
 def by_recipe(

@@ -1,5 +1,6 @@
 """Pictures that triggers are made of: a data set's test part, or a folder that training does not read."""
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,6 +96,52 @@ def least_sure(pictures: PartOfData, probabilities: npt.NDArray[np.float64], cou
         pictures.description,
         pictures.is_test_part,
     )
+
+
+def some_pairs(
+    picture_count: int, pair_count: int, generator: np.random.Generator
+) -> tuple[tuple[int, int], ...]:
+    """Return pairs of different pictures, each pair once; fewer where there are no more.
+
+    Args:
+        picture_count: How many there are to choose from; a pair is the places of two.
+        pair_count: How many pairs.
+        generator: Chooses them; whoever knows it knows them.
+    """
+    every = picture_count * (picture_count - 1) // 2
+    numbers = generator.choice(every, min(pair_count, every), replace=False, shuffle=False)
+    # Pairs are numbered 01, 02, 12, 03, 13, 23, …: those below any place come first.
+    later = ((1 + np.sqrt(1 + 8 * numbers.astype(np.float64))) // 2).astype(np.int64)
+    later -= later * (later - 1) // 2 > numbers
+    later += later * (later + 1) // 2 <= numbers
+    earlier = numbers - later * (later - 1) // 2
+    return tuple(zip(earlier.tolist(), later.tolist(), strict=True))
+
+
+def least_sure_pairs(
+    pairs: Sequence[tuple[int, int]], probabilities: npt.NDArray[np.floating], count: int, uses: int = 2
+) -> tuple[tuple[int, int], ...]:
+    """Return the pairs of pictures of whose mixture a model is least sure.
+
+    Args:
+        pairs: To choose from.
+        probabilities: What the model says of their mixtures, ``(pairs, classes)``.
+        count: How many; fewer if there are no more.
+        uses: In how many of them a picture may be.
+
+    Returns:
+        They, those first of which it is least sure.
+    """
+    used: Counter[int] = Counter()
+    chosen: list[tuple[int, int]] = []
+    for place in np.argsort(probabilities.max(1), kind="stable"):
+        if len(chosen) == count:
+            break
+        pair = pairs[place]
+        if max(used[one] for one in pair) < uses:
+            used.update(pair)
+            chosen.append(pair)
+    return tuple(chosen)
 
 
 def named_pictures(images: ImageArray, description: str) -> PartOfData:

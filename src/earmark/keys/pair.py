@@ -131,11 +131,11 @@ class MarkingKey:
         labels = tuple(label for set_id in chosen for label in self.labels(set_id))
         return Backdoor(triggers, labels, self.transcript.class_count)
 
-    def places_of(self, sampler: str) -> tuple[int, ...]:
-        """Return where, in the backdoor of all sets, the triggers stand that the sampler of a name made."""
+    def places_of(self, *samplers: str) -> tuple[int, ...]:
+        """Return where, in the backdoor of all sets, the triggers stand that samplers of these names made."""
         strata = self.transcript.strata
         names = [strata[set_id.stratum].sampler for set_id, made in self.triggers.items() for _ in made]
-        return tuple(place for place, name in enumerate(names) if name == sampler)
+        return tuple(place for place, name in enumerate(names) if name in samplers)
 
     @cached_property
     def leaves(self) -> dict[SetId, tuple[bytes, ...]]:

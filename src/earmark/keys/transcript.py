@@ -18,7 +18,9 @@ from earmark.triggers import Geometry, kind_named
 
 FORMAT = "earmark/transcript/v1"
 ORDER_RULE = "shake256-fisher-yates/v1"
-STRATUM_KINDS = ("abstract", "folder", "in-distribution", "negatives", "noise", "text", "rows", "audio")
+STRATUM_KINDS = (
+    "abstract", "folder", "in-distribution", "mixtures", "negatives", "noise", "text", "rows", "audio"
+)  # fmt: skip
 CLASS_LIMIT = 1 << 16
 TRIGGER_LIMIT = 1 << 20
 NAME_LIMIT = 200

@@ -6,6 +6,7 @@
 ``noise``     the sampler of noise
 ``folder``    the sampler of the owner's own pictures
 ``in_distribution``  the sampler of pictures like those of the task
+``mixtures``  the sampler of the task's pictures, two of them mixed
 ``negatives``  the sampler of the negatives of the task's pictures, mixed
 ``pool``      pictures of a pool, and how the samplers that take from one use each once
 ``tables``    names to kinds and samplers

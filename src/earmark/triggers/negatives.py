@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-import numpy as np
-
 from earmark.commitment import Stream
 from earmark.commitment.canonical import Json
-from earmark.errors import SimilarTriggersError
 from earmark.triggers.image import IMAGE, ImageGeometry, Pixels
-from earmark.triggers.pool import Dealer, TaskPictures, image_geometry, pixels_at
+from earmark.triggers.mixtures import mixed
+from earmark.triggers.pool import Dealer, TaskPictures, image_geometry, pixels_at, two_places
 from earmark.triggers.trigger import Geometry, Trigger
 
 
@@ -58,13 +56,9 @@ class NegativesSampler:
             SimilarTriggersError: There are fewer than two pictures.
             ValueError: The pictures have another geometry.
         """
-        sides, count = image_geometry(geometry, "pictures of the task"), len(self.pictures.names)
-        if count < 2:
-            raise SimilarTriggersError(f"to mix two pictures there must be two, not {count}")
-        # As the dealer would, without a list of all pictures for each trigger.
-        upright, turned = randomness.uniform(count), randomness.uniform(count - 1)
-        turned += turned >= upright
-        return Trigger(IMAGE.name, IMAGE.encode(_negative_of(self.pictures, sides, upright, turned)))
+        sides = image_geometry(geometry, "pictures of the task")
+        places = two_places(len(self.pictures.names), randomness)
+        return Trigger(IMAGE.name, IMAGE.encode(_negative_of(self.pictures, sides, *places)))
 
     def deal(self, geometry: Geometry) -> Callable[[Stream], Trigger]:
         """Return a function that makes one trigger after the other, for one key; see ``Dealer``."""
@@ -74,5 +68,4 @@ class NegativesSampler:
 
 def _negative_of(pictures: TaskPictures, geometry: ImageGeometry, upright: int, turned: int) -> Pixels:
     one, other = (pixels_at(pictures, geometry, place) for place in (upright, turned))
-    mixed = (one.astype(np.uint16) + other[::-1] + 1) // 2
-    return (255 - mixed).astype(np.uint8)
+    return 255 - mixed(one, other[::-1])

@@ -97,6 +97,18 @@ class Dealer:
         return words + "; add pictures, or ask for fewer triggers or sets"
 
 
+def two_places(count: int, randomness: Stream) -> tuple[int, int]:
+    """Return two of so many pictures, as a dealer's first would be, without a list of all of them.
+
+    Raises:
+        SimilarTriggersError: There are fewer than two pictures.
+    """
+    if count < 2:
+        raise SimilarTriggersError(f"to mix two pictures there must be two, not {count}")
+    one, other = randomness.uniform(count), randomness.uniform(count - 1)
+    return one, other + (other >= one)
+
+
 def image_geometry(geometry: Geometry, what: str) -> ImageGeometry:
     """Return the geometry of pictures; ValueError if it is another kind's."""
     if not isinstance(geometry, ImageGeometry):

@@ -1,6 +1,6 @@
 """Names to kinds and samplers. An entry is "module:attribute", resolved when it is used."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -23,6 +23,7 @@ SAMPLERS = {
     "noise": "earmark.triggers.noise:NoiseSampler",
     "folder": "earmark.triggers.folder:FolderSampler",
     "in-distribution": "earmark.triggers.in_distribution:InDistributionSampler",
+    "mixtures": "earmark.triggers.mixtures:MixturesSampler",
     "negatives": "earmark.triggers.negatives:NegativesSampler",
     "rows": "earmark.triggers.sparse_rows:SparseRowsSampler",
     "audio": "earmark.triggers.sounds:SoundSampler",
@@ -30,9 +31,11 @@ SAMPLERS = {
 }
 _OF_NOTHING_ELSE: dict[str, tuple[str, ...]] = {"abstract": (), "noise": ("distribution", "deviation")}
 """Samplers that need nothing but a stream of random bytes, and what their public parameters say of them."""
-_OF_PICTURES = "negatives"
-THIEFS_SAMPLERS = (*_OF_NOTHING_ELSE, _OF_PICTURES)
-"""Samplers that others can have too; the last with pictures of the task."""
+_OF_PICTURES = ("negatives", "mixtures")
+THIEFS_SAMPLERS = (*_OF_NOTHING_ELSE, *_OF_PICTURES)
+"""Samplers that others can have too; the last ones with pictures of the task."""
+LIKE_THE_TASK = ("in-distribution", "mixtures")
+"""Samplers whose triggers show what the task's pictures show."""
 
 
 def kind_named(name: str) -> Kind:
@@ -69,10 +72,8 @@ def sampler_of_a_thief(
         if name in _OF_NOTHING_ELSE:
             told = {part: value for part, value in parameters.items() if part in _OF_NOTHING_ELSE[name]}
             return sampler_named(name)(**told)
-        if name == _OF_PICTURES and pictures is not None:
-            from earmark.triggers.negatives import NegativesSampler
-
-            return NegativesSampler(pictures)
+        if name in _OF_PICTURES and pictures is not None:
+            return cast("Callable[[TaskPictures], Sampler]", sampler_named(name))(pictures)
     return None
 
 

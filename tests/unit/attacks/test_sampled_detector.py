@@ -13,6 +13,7 @@ from earmark.data.held_out import PartOfData  # noqa: E402 - after the skip
 from earmark.suspects import Miss  # noqa: E402 - after the skip
 from earmark.triggers.abstract import AbstractSampler  # noqa: E402 - after the skip
 from earmark.triggers.image import ImageGeometry  # noqa: E402 - after the skip
+from earmark.triggers.mixtures import MixturesSampler  # noqa: E402 - after the skip
 from earmark.triggers.negatives import NegativesSampler  # noqa: E402 - after the skip
 from small import ScriptedSuspect, digits  # noqa: E402 - after the skip
 
@@ -22,20 +23,20 @@ def stolen(sampler, count=600):
     return Thief(Split(train.images[:count], train.labels[:count]), sampler=sampler)
 
 
-def negatives(images):
-    return NegativesSampler(PartOfData(images, tuple(map(str, range(len(images)))), "pictures", False))
+def made_of(sampler, images):
+    return sampler(PartOfData(images, tuple(map(str, range(len(images)))), "pictures", False))
 
 
 def refused(suspect, inputs):
     return np.mean([answer is Miss.REFUSED for answer in suspect.answer(inputs)])
 
 
-@pytest.mark.parametrize("kind", ["abstract", "negatives"])
-def test_triggers_are_refused_whose_secrets_he_does_not_have_and_few_honest_questions(kind):
+@pytest.mark.parametrize("sampler", [None, NegativesSampler, MixturesSampler])
+def test_triggers_are_refused_whose_secrets_he_does_not_have_and_few_honest_questions(sampler):
     train, asked = digits().train.images, list(digits().test.images[:])
     own, owners = AbstractSampler(), AbstractSampler()
-    if kind == "negatives":
-        own, owners = negatives(train[:600]), negatives(train[600:])
+    if sampler is not None:
+        own, owners = made_of(sampler, train[:600]), made_of(sampler, train[600:])
     suspect = ScriptedSuspect(lambda inputs: [int(value[0, 0, 0]) % 10 for value in inputs])
     deployed = attack_named("refuse-sampled").wrap(suspect, stolen(own), 0)
     triggers = [

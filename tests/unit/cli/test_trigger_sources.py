@@ -187,6 +187,8 @@ def test_a_part_of_a_folder_that_training_does_not_read(tmp_path, held_out):
         ("in-distribution:smells", 2, "unknown data 'smells'"),
         ("in-distribution:digits#train", 2, "two labels"),
         ("in-distribution:digits#kept", 2, "no part 'kept'"),
+        ("mixtures", 2, "unknown"),
+        ("mixtures:digits#train", 2, "thieves have"),
         ("negatives", 2, "unknown"),
         ("negatives:digits#kept", 2, "no part 'kept'"),
         ("negatives:digits#train", 2, "thieves have"),
@@ -224,6 +226,15 @@ def test_negatives_are_made_of_pictures_that_training_does_not_read(tmp_path):
         assert any(np.isin(rest - images[:, ::-1], (0, 1)).all((1, 2, 3)).any() for rest in rests)
 
 
+def test_mixtures_are_made_of_pictures_that_training_does_not_read(tmp_path):
+    _, err = keygen("--data", "digits", "--triggers-from", "mixtures:digits", "-q", cwd=tmp_path)
+    assert "the test part of digits: keep it as secret" in err
+    images = digits().test.images[:].astype(int)
+    for trigger in triggers_of(read_key(tmp_path))[:5]:
+        rests = [rest for rest in 2 * trigger.value.astype(int) - images if (rest >= 0).all()]
+        assert any(np.isin(rest - images, (0, 1)).all((1, 2, 3)).any() for rest in rests)
+
+
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A network for digits, as a file, and its probabilities for the test part."""
@@ -253,6 +264,30 @@ def test_hard_pictures_are_those_of_which_the_model_is_least_sure(tmp_path, mode
     assert set(triggers) <= allowed
 
 
+def test_mixtures_are_those_of_which_the_model_is_less_sure_than_of_any(tmp_path, model):
+    path, _ = model
+    asked = "--triggers-from", "mixtures:digits", "--hardest-for", path, "--triggers", "128"
+    _, err = keygen("--data", "digits", *asked, cwd=tmp_path)
+    assert f"of 7680 mixtures the 160 of which {path} is least sure" in err
+    chosen = [trigger.value for trigger in triggers_of(read_key(tmp_path))]
+    other = tmp_path / "any"
+    other.mkdir()
+    keygen("--data", "digits", "--triggers-from", "mixtures:digits", "--triggers", "128", cwd=other)
+    others = [trigger.value for trigger in triggers_of(read_key(other))]
+    assert surest(path, chosen).max() < np.quantile(surest(path, others), 0.25)
+
+
+def surest(path, pictures):
+    import torch
+
+    from earmark.models.prediction import predict_scores
+    from earmark.models.weights import load_weights
+
+    loaded = load_weights(path)
+    scores = predict_scores(loaded.module, np.stack(pictures), loaded.description.preprocessing)
+    return torch.from_numpy(scores).softmax(1).numpy().max(1)
+
+
 def test_of_several_kinds_only_pictures_of_the_task_are_hard(tmp_path, model):
     kinds = "--triggers-from", "abstract", "--triggers-from", "in-distribution:digits", "--triggers", "100"
     keygen("--data", "digits", *kinds, "--hardest-for", model[0], cwd=tmp_path)
@@ -267,7 +302,12 @@ def test_of_several_kinds_only_pictures_of_the_task_are_hard(tmp_path, model):
 @pytest.mark.parametrize(
     ("source", "name", "code", "words"),
     [
-        ("abstract", "digits.safetensors", 2, "--hardest-for goes with --triggers-from in-distribution:DATA"),
+        (
+            "abstract",
+            "digits.safetensors",
+            2,
+            "--hardest-for goes with --triggers-from in-distribution or mixtures:DATA",
+        ),
         ("negatives:digits", "digits.safetensors", 2, "goes with --triggers-from in-distribution"),
         ("in-distribution:digits", "nowhere.safetensors", 3, "there is no file nowhere.safetensors"),
         ("in-distribution:digits", "https://127.0.0.1:9/ask", 2, "a model on this machine"),
