@@ -214,4 +214,6 @@ def _remark_on_hard(
     what: str, said: "npt.NDArray[np.float64]", count: int, model: str, output: Output
 ) -> None:
     surest = sorted(said.max(1))[count - 1] if count else 0.0
-    output.remark(f"of {len(said)} {what} the {count} of which {model} is least sure, the surest {surest:.0%}")
+    output.remark(
+        f"of {len(said)} {what} the {count} of which {model} is least sure, the surest {surest:.0%}"
+    )
