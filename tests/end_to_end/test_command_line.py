@@ -169,22 +169,6 @@ def test_a_hardened_mark_of_two_kinds_can_be_asked_by_either(story):
     assert "while a model settles" in one_line_error(
         earmark(*mark, "--epochs", "1", "-o", "kinds-2.safetensors", cwd=story, code=2)
     )
-    teach = ("--teach", "abstract=0.9", "--teach", "in-distribution=0.8")
-    given = (
-        *mark,
-        "--init",
-        "clean.safetensors",
-        "--epochs",
-        "12",
-        *teach,
-        "--json",
-        "-o",
-        "kinds-2.safetensors",
-    )
-    found = json.loads(earmark(*given, cwd=story).stdout)
-    assert (found["taught"], found["left_to_settling"]) == (150, 60)
-    for kind in ("abstract", "in-distribution"):
-        earmark("verify", "--key", "kinds.key", "kinds-2.safetensors", "--stratum", kind, cwd=story)
 
 
 @pytest.mark.parametrize(
