@@ -224,7 +224,8 @@ def test_teaching_too_few_triggers_is_said(story):
     ):
         assert message in one_line_error(earmark(*given, *options, cwd=story, code=2))
     other = ("acme.key" if part == "few.key" else part for part in given)
-    assert "the key has none" in one_line_error(earmark(*other, *start, "--teach", "0.5", cwd=story, code=2))
+    named = ("--teach", "in-distribution=0.5")
+    assert "it has abstract" in one_line_error(earmark(*other, *start, *named, cwd=story, code=2))
     message = one_line_error(
         earmark(*given, *start, "--hardened", "--fresh-ends", "--teach", "0.5", cwd=story, code=2)
     )
