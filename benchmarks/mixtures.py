@@ -11,13 +11,14 @@ another processor may take another of two pairs that are nearly alike. Keys go t
 and with a passphrase that everybody knows: they protect nothing. Killed, the same command goes on.
 """
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 
 from earmark.data import ClassificationData, load_data
-from earmark.data.held_out import PartOfData, held_out_pictures, least_sure_pairs, some_pairs
+from earmark.data.held_out import least_sure_pairs, some_pairs
 from earmark.keys import MarkingKey
 from earmark.keys.generation import StratumPlan
 from earmark.marking.recipes import scores_of
@@ -32,13 +33,15 @@ TRIGGERS, SETS, CANDIDATES = 512, 4, 60
 AT_ONCE = 2048
 
 
-def hard_pairs(half: PartOfData, seed: int) -> tuple[Pair, ...]:
+@cache
+def hard_pairs(seed: int) -> tuple[Pair, ...]:
     """Return the pairs that are mixed: those in the results, or else those that are found."""
     known = known_runs(NAME).get(str(seed))
     if known is not None:
         halves = (pair.split("-") for pair in known["pairs"].split())
         return tuple((int(one), int(other)) for one, other in halves)
     count, start = TRIGGERS * SETS, start_of(seed)
+    half, _ = judged_half(load_data(HALF), seed)
     pairs = some_pairs(len(half.names), CANDIDATES * count, np.random.default_rng([seed, 38]))
     pictures = np.stack([half.pixels(place) for place in range(len(half.names))])
     said = []
@@ -51,10 +54,17 @@ def hard_pairs(half: PartOfData, seed: int) -> tuple[Pair, ...]:
     return least_sure_pairs(pairs, probabilities, count + count // 16)
 
 
-def key_of(data: ClassificationData, pairs: tuple[Pair, ...], seed: int) -> MarkingKey:
+def key_of(data: ClassificationData, seed: int) -> MarkingKey:
     """Make the key; reproducible, and therefore for experiments only."""
-    half = held_out_pictures(f"{HALF}#held-out", data.input_shape, load_data)
-    return drawn_key(data, [StratumPlan(MixturesSampler(half, pairs), TRIGGERS, SETS)], [seed, 39])
+    half, _ = judged_half(data, seed)
+    return drawn_key(data, [StratumPlan(MixturesSampler(half, hard_pairs(seed)), TRIGGERS, SETS)], [seed, 39])
+
+
+def measured(data: ClassificationData, key: MarkingKey, seed: int) -> dict[str, Any]:
+    """Mark once, keep the model, and return what was measured."""
+    run = marked(data, key, seed, NAME, fresh_ends=False, shares={None: SHARE})
+    pairs = " ".join(f"{one}-{other}" for one, other in hard_pairs(seed))
+    return {**run, "surest": surest(key, data, seed), "pairs": pairs}
 
 
 def surest(key: MarkingKey, data: ClassificationData, seed: int) -> dict[str, list[float]]:
@@ -63,23 +73,14 @@ def surest(key: MarkingKey, data: ClassificationData, seed: int) -> dict[str, li
     scores = scores_of(start.module, start.description.preprocessing, key.backdoor())
     of_triggers = torch.from_numpy(scores).softmax(1).numpy().max(1)
     found = {"mixtures": of_triggers, "hard pictures": np.sort(said.max(1))[: len(of_triggers)]}
-    return {what: np.quantile(surest, [0, 0.5, 1]).round(3).tolist() for what, surest in found.items()}
+    return {what: np.quantile(most, [0, 0.5, 1]).round(3).tolist() for what, most in found.items()}
 
 
 def main() -> None:
     """Make what is missing."""
     seeds = seeds_asked_for(__doc__, [0, 1])
     data = load_data(HALF)
-    half = held_out_pictures(f"{HALF}#held-out", data.input_shape, load_data)
-    for seed in seeds:
-        pairs = hard_pairs(half, seed)
-
-        def mark_once(key: MarkingKey, number: int, pairs: tuple[Pair, ...] = pairs) -> dict[str, Any]:
-            unsure = surest(key, data, number)
-            run = marked(data, key, number, NAME, fresh_ends=False, shares={None: SHARE})
-            return {**run, "surest": unsure, "pairs": " ".join(f"{one}-{other}" for one, other in pairs)}
-
-        make_missing(NAME, [seed], lambda number, pairs=pairs: key_of(data, pairs, number), mark_once)
+    make_missing(NAME, seeds, lambda seed: key_of(data, seed), lambda key, seed: measured(data, key, seed))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What ``earmark keygen --triggers-from`` can name, and what its owner is told about it."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -30,6 +31,7 @@ FORMS = (
 _WITHOUT_MORE = ("abstract", "audio", "text")
 _AT_ONCE = 256  # pictures decoded
 _SPARE = 16  # for every so many hard pictures one more: of pictures nearly alike one is left out
+_DECODED_BYTES = 1 << 30  # of pictures that are kept decoded while they are mixed
 _CANDIDATES = 60  # mixtures looked at for each that is taken
 _SPARE_MIXTURES = 4  # as _SPARE: two mixtures may have a picture in common
 MODELS_CHOICE = (IN_DISTRIBUTION, "mixtures")  # what --hardest-for chooses
@@ -173,10 +175,14 @@ def _hardest_pairs(held_out: "PartOfData", model: str, count: int, output: Outpu
     from earmark.triggers.mixtures import mixed
 
     pairs = some_pairs(len(held_out.names), _CANDIDATES * count, np.random.default_rng())
+    if not pairs:
+        return ()
+    # Each is in dozens of pairs.
+    pixels = lru_cache(maxsize=_DECODED_BYTES // held_out.pixels(0).nbytes)(held_out.pixels)
 
     def mixture(place: int) -> "Pixels":
         one, other = pairs[place]
-        return mixed(held_out.pixels(one), held_out.pixels(other))
+        return mixed(pixels(one), pixels(other))
 
     said = _said_by(model, len(pairs), mixture, output)
     chosen = least_sure_pairs(pairs, said, count + count // _SPARE_MIXTURES)

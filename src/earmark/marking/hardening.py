@@ -57,9 +57,9 @@ def harden(
         module: What is to be marked; it is looked at, and left as it is.
         backdoor: Whose triggers it gets.
         preprocessing: From triggers to what the network reads.
-        like_the_task: Places of triggers that are held-out pictures of the task. To an end that never saw
-            them they are what they show, whatever their label: no end is to read them, and they are left to
-            the settling, in which all triggers are then shown as often as before it.
+        like_the_task: Places of triggers that are held-out pictures of the task, or mixtures of such. To an
+            end that never saw them they are what they show, whatever their label: no end is to read them, and
+            they are left to the settling, in which all triggers are then shown as often as before it.
         fresh_ends: Whether the other ends begin with new weights throughout, against thieves who draw the
             last stage anew. What they cost in accuracy comes back more slowly: a trained model then settles
             in twice as many passes, at four fifths of the rate, with the look-alikes and as many showings.
@@ -83,7 +83,9 @@ def harden(
         )
     if hardened_count == 0:
         if fresh_ends:
-            raise ValueError("all triggers are held-out pictures of the task: fresh ends have none to read")
+            raise ValueError(
+                "all triggers are held-out pictures of the task, or mixtures: fresh ends have none to read"
+            )
         return _held_out_alone(recipe)
     shown = replace(
         recipe,

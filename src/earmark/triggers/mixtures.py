@@ -63,22 +63,25 @@ class MixturesSampler:
         """
         if self.pairs is not None:
             return self.deal(geometry)(randomness)
-        pixels = self._pixels(geometry)
-        one, other = two_places(len(self.pictures.names), randomness)
-        return Trigger(IMAGE.name, IMAGE.encode(mixed(pixels(one), pixels(other))))
+        places = two_places(len(self.pictures.names), randomness)
+        return Trigger(IMAGE.name, IMAGE.encode(self._of(geometry)(*places)))
 
     def deal(self, geometry: Geometry) -> Callable[[Stream], Trigger]:
         """Return a function that makes one trigger after the other, for one key; see ``Dealer``."""
-        names, pixels = self.pictures.names, self._pixels(geometry)
-        if self.pairs is None:
-            return Dealer(names, lambda one, other: mixed(pixels(one), pixels(other)), at_a_time=2)
-        pairs = self.pairs
+        names, pairs, made = self.pictures.names, self.pairs, self._of(geometry)
+        if pairs is None:
+            return Dealer(names, made, at_a_time=2)
         titles = [f"{names[one]} and {names[other]}" for one, other in pairs]
-        return Dealer(titles, lambda place: mixed(*map(pixels, pairs[place])))
+        return Dealer(titles, lambda place: made(*pairs[place]))
 
-    def _pixels(self, geometry: Geometry) -> Callable[[int], Pixels]:
-        sides = image_geometry(geometry, "pictures of the task")
-        return partial(pixels_at, self.pictures, sides)
+    @staticmethod
+    def mix(one: Pixels, other: Pixels) -> Pixels:
+        """Return what a trigger made of two pictures shows."""
+        return mixed(one, other)
+
+    def _of(self, geometry: Geometry) -> Callable[[int, int], Pixels]:
+        pixels = partial(pixels_at, self.pictures, image_geometry(geometry, "pictures of the task"))
+        return lambda one, other: self.mix(pixels(one), pixels(other))
 
 
 def mixed(one: Pixels, other: Pixels) -> Pixels:

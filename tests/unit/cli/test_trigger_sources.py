@@ -277,6 +277,15 @@ def test_mixtures_are_those_of_which_the_model_is_less_sure_than_of_any(tmp_path
     assert surest(path, chosen).max() < np.quantile(surest(path, others), 0.25)
 
 
+def test_of_one_picture_there_are_no_mixtures(tmp_path, model):
+    folder = tmp_path / "one" / "kept"
+    folder.mkdir(parents=True)
+    Image.fromarray(digits().test.images[0:1][0, :, :, 0]).save(folder / "only.png")
+    asked = "--triggers-from", "mixtures:folder:one#kept", "--hardest-for", model[0]
+    _, err = keygen("--data", "digits", *asked, cwd=tmp_path, code=2)
+    assert "the pool of 0 pictures is used up" in err
+
+
 def surest(path, pictures):
     import torch
 

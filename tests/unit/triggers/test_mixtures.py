@@ -50,6 +50,14 @@ def test_a_trigger_is_the_mean_of_two_pictures_each_of_which_is_used_once():
     assert sorted(used) == list(range(12))
 
 
+def test_whoever_has_one_of_the_two_pictures_finds_their_trigger_and_no_other():
+    pictures = Pictures(40)
+    triggers = values(MixturesSampler(pictures), 20)
+    for place in range(40):
+        rests = [2 * value.astype(int) - pictures.pixels(place) for value in triggers]
+        assert sum(bool(((rest >= 0) & (rest <= 256)).all()) for rest in rests) == 1
+
+
 def test_of_chosen_pairs_each_is_dealt_once_and_no_other():
     pictures, pairs = Pictures(6), ((0, 1), (1, 2), (5, 3), (0, 4))
     made = values(MixturesSampler(pictures, pairs), 4)
