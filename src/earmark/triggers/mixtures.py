@@ -25,7 +25,8 @@ class MixturesSampler:
     others train it on. There are as many as pairs of pictures.
 
     Whoever has one of two pictures finds their trigger among what he is asked: what is left of it without his
-    is a picture too. Who has this sampler and pictures of the task can learn to tell mixtures.
+    is a picture too. Who has this sampler and pictures of the task can learn to tell mixtures. Where pairs
+    have a picture in common, who sees one trigger may know the other by it.
 
     Attributes:
         pictures: Two or more of one size that thieves do not have;
