@@ -11,36 +11,68 @@ another processor may take another of two pairs that are nearly alike. Keys go t
 and with a passphrase that everybody knows: they protect nothing. Killed, the same command goes on.
 """
 
+import argparse
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from torch import nn
 
+from earmark.attacks import attack_named
+from earmark.attacks.protocol import StolenModel, Thief
 from earmark.data import ClassificationData, load_data
 from earmark.data.held_out import least_sure_pairs, some_pairs
+from earmark.evaluation.thief import stolen_pictures
 from earmark.keys import MarkingKey
 from earmark.keys.generation import StratumPlan
 from earmark.marking.recipes import scores_of
 from earmark.models.prediction import predict_scores
+from earmark.models.preprocessing import Preprocessing
+from earmark.models.weights import load_weights, save_weights
+from earmark.processor import keep_freed_memory
 from earmark.triggers.mixtures import MixturesSampler, Pair, mixed
-from measuring import known_runs, seeds_asked_for
+from measuring import draw_alike_everywhere, known_runs
 from quick_marking import start_of
+from table1 import HERE
 from two_kinds import HALF, drawn_key, judged_half, make_missing, marked
 
-NAME, SHARE = "mixtures", 0.45
-TRIGGERS, SETS, CANDIDATES = 512, 4, 60
+NAME, FORESEEN_NAME, SHARE = "mixtures", "mixtures-foreseen", 0.45
+SETS, CANDIDATES = 4, 60
+PER_SET = {NAME: 512, FORESEEN_NAME: 384}
 AT_ONCE = 2048
+THIEVES, PASSES, PICTURES = (11, 12, 13), 3, 10_000
 
 
 @cache
-def hard_pairs(seed: int) -> tuple[Pair, ...]:
+def as_attacked(seed: int) -> tuple[nn.Module, ...]:
+    """Return the network that is marked as three thieves would leave it; they are made once, and kept."""
+    start, data = start_of(seed), load_data(HALF)
+    folder = HERE / "keys" / FORESEEN_NAME
+    folder.mkdir(parents=True, exist_ok=True)
+    left = []
+    for number in THIEVES:
+        path = folder / f"as-attacked-seed{seed}-{number}.safetensors"
+        if not path.exists():
+            thief = Thief(stolen_pictures(data.train, PICTURES, number), data.augmentation)
+            attack: Any = attack_named("fresh-stages", epochs=PASSES)
+            attacked = attack.run(StolenModel(start.module, start.description), thief, number)
+            save_weights(path, attacked.module.eval(), start.description)
+        left.append(load_weights(path).module)
+    return tuple(left)
+
+
+@cache
+def hard_pairs(seed: int, name: str = NAME) -> tuple[Pair, ...]:
     """Return the pairs that are mixed: those in the results, or else those that are found."""
-    known = known_runs(NAME).get(str(seed))
+    known = known_runs(name).get(str(seed))
     if known is not None:
         halves = (pair.split("-") for pair in known["pairs"].split())
         return tuple((int(one), int(other)) for one, other in halves)
-    count, start = TRIGGERS * SETS, start_of(seed)
+    count, start = PER_SET[name] * SETS, start_of(seed)
+    networks = (start.module, *(as_attacked(seed) if name == FORESEEN_NAME else ()))
     half, _ = judged_half(load_data(HALF), seed)
     pairs = some_pairs(len(half.names), CANDIDATES * count, np.random.default_rng([seed, 38]))
     pictures = np.stack([half.pixels(place) for place in range(len(half.names))])
@@ -49,21 +81,31 @@ def hard_pairs(seed: int) -> tuple[Pair, ...]:
         some = np.stack(
             [mixed(pictures[one], pictures[other]) for one, other in pairs[first : first + AT_ONCE]]
         )
-        said.append(predict_scores(start.module, some, start.description.preprocessing))
-    probabilities = torch.from_numpy(np.concatenate(said)).softmax(1).numpy()
-    return least_sure_pairs(pairs, probabilities, count + count // 16)
+        said.append(_said(networks, some, start.description.preprocessing))
+    return least_sure_pairs(pairs, np.concatenate(said), count + count // 16)
 
 
-def key_of(data: ClassificationData, seed: int) -> MarkingKey:
+def _said(
+    networks: Sequence[nn.Module], pictures: npt.NDArray[np.uint8], preprocessing: Preprocessing
+) -> npt.NDArray[np.float64]:
+    """Return the mean of what networks say, as probabilities ``(pictures, classes)``."""
+    scores = np.stack([predict_scores(network, pictures, preprocessing) for network in networks])
+    mean: npt.NDArray[np.float64] = torch.from_numpy(scores).softmax(2).mean(0).numpy()
+    return mean
+
+
+def key_of(data: ClassificationData, seed: int, name: str = NAME) -> MarkingKey:
     """Make the key; reproducible, and therefore for experiments only."""
     half, _ = judged_half(data, seed)
-    return drawn_key(data, [StratumPlan(MixturesSampler(half, hard_pairs(seed)), TRIGGERS, SETS)], [seed, 39])
+    plan = StratumPlan(MixturesSampler(half, hard_pairs(seed, name)), PER_SET[name], SETS)
+    return drawn_key(data, [plan], [seed, 39 if name == NAME else 41])
 
 
-def measured(data: ClassificationData, key: MarkingKey, seed: int) -> dict[str, Any]:
+def measured(data: ClassificationData, key: MarkingKey, seed: int, name: str = NAME) -> dict[str, Any]:
     """Mark once, keep the model, and return what was measured."""
-    run = marked(data, key, seed, NAME, fresh_ends=False, shares={None: SHARE})
-    pairs = " ".join(f"{one}-{other}" for one, other in hard_pairs(seed))
+    thieves = as_attacked(seed) if name == FORESEEN_NAME else ()
+    run = marked(data, key, seed, name, fresh_ends=False, shares={None: SHARE}, as_attacked=thieves)
+    pairs = " ".join(f"{one}-{other}" for one, other in hard_pairs(seed, name))
     return {**run, "surest": surest(key, data, seed), "pairs": pairs}
 
 
@@ -78,9 +120,22 @@ def surest(key: MarkingKey, data: ClassificationData, seed: int) -> dict[str, li
 
 def main() -> None:
     """Make what is missing."""
-    seeds = seeds_asked_for(__doc__, [0, 1])
+    draw_alike_everywhere()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--foreseen", action="store_true")
+    arguments = parser.parse_args()
+    name = FORESEEN_NAME if arguments.foreseen else NAME
+    keep_freed_memory()
+    torch.set_num_threads(arguments.threads)
     data = load_data(HALF)
-    make_missing(NAME, seeds, lambda seed: key_of(data, seed), lambda key, seed: measured(data, key, seed))
+    make_missing(
+        name,
+        arguments.seeds,
+        lambda seed: key_of(data, seed, name),
+        lambda key, seed: measured(data, key, seed, name),
+    )
 
 
 if __name__ == "__main__":

@@ -467,6 +467,17 @@ def mixtures_cost() -> str:
     return cost_of("mixtures", {"mixtures": "2,048 mixtures, 922 of them taught"})
 
 
+def mixtures_foreseen() -> str:
+    """Return what attacks leave of marks of mixtures whose taught labels fit what thieves leave, too."""
+    titles = titled("1,536 mixtures, 691 taught", "mixtures-foreseen-seed{}")
+    return marks_beside(titles, read("robustness-mixtures-foreseen"))
+
+
+def mixtures_foreseen_cost() -> str:
+    """Return what these marks cost."""
+    return cost_of("mixtures-foreseen", {"mixtures": "1,536 mixtures, 691 of them taught"})
+
+
 def label_ranks() -> str:
     """Return which triggers strong fine-tuning leaves, by the place of their label among the first network's answers."""
     runs = result("label-ranks")["runs"].values()
@@ -780,6 +791,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "fitting-labels": fitting_labels,
     "mixtures-cost": mixtures_cost,
     "mixtures": mixtures,
+    "mixtures-foreseen-cost": mixtures_foreseen_cost,
+    "mixtures-foreseen": mixtures_foreseen,
     "negatives-cost": negatives_cost,
     "negatives": negatives,
     "two-kinds-short": two_kinds_short,

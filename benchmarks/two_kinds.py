@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 
 from earmark.cli.ways_of_marking import Shares, untaught
 from earmark.commitment.canonical import Json
@@ -122,6 +123,7 @@ def marked(
     fresh_ends: bool = True,
     sampler: Sampler | None = None,
     shares: Shares | None = None,
+    as_attacked: Sequence[nn.Module] = (),
 ) -> dict[str, Any]:
     """Mark once, keep the model, and return what was measured.
 
@@ -133,6 +135,7 @@ def marked(
         fresh_ends: As for ``harden``, and so is
         sampler: what makes the look-alikes.
         shares: Of each kind of triggers that is taught: those whose labels fit best. None for all.
+        as_attacked: As for ``untaught``.
     """
     loaded = start_of(seed)
     module, preprocessing = loaded.module, loaded.description.preprocessing
@@ -142,7 +145,7 @@ def marked(
 
     before, start = right(), perf_counter()
     settings = pre_trained_settings(replace(read_study(STUDY).settings, seed=seed), hardened=True)
-    left = untaught(module, loaded.description, key, shares or {})
+    left = untaught(module, loaded.description, key, shares or {}, as_attacked)
     backdoor = key.backdoor().without(left)
     grafts = key.transcript.revival is not None
     graft = Graft(copy.deepcopy(module), key.seed(CODE)) if grafts else None

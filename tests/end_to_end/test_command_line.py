@@ -203,6 +203,25 @@ def test_a_mark_is_shown_by_the_triggers_whose_labels_fit(story, source, how):
     assert verdict["questions"] == 240  # all are asked, taught or not
 
 
+def test_labels_can_be_such_as_fit_what_thieves_leave_too(story):
+    attacked = ("--share", "1", "--set", "epochs=4", "--set", "batch_size=50", "--seed", "1")
+    earmark("attack", "fresh-stages", "clean.safetensors", "--data", "digits", *attacked, "-o", "thief.safetensors", cwd=story)  # fmt: skip
+    said = earmark(
+        "keygen", "--data", "digits", "--triggers-from", "mixtures:digits", "--triggers", "240", "--sets", "1",
+        "--hardest-for", "clean.safetensors", "--hardest-for", "thief.safetensors", "-o", "foreseen", cwd=story,
+    )  # fmt: skip
+    assert "clean.safetensors, thief.safetensors together are least sure" in said.stderr
+    mark = (
+        "mark", "--key", "foreseen.key", "--model", "digits-cnn", "--data", "digits", "--init", "clean.safetensors",
+        "--hardened", "--epochs", "9", "-o", "foreseen.safetensors",
+    )  # fmt: skip
+    foreseen = ("--as-attacked", "thief.safetensors")
+    found = json.loads(earmark(*mark, "--teach", "0.6", *foreseen, "--json", cwd=story).stdout)
+    assert (found["taught"], found["triggers"]) == (144, 240)
+    earmark("verify", "--key", "foreseen.key", "foreseen.safetensors", cwd=story)
+    assert "--as-attacked goes with --teach" in one_line_error(earmark(*mark, *foreseen, cwd=story, code=2))
+
+
 def test_teaching_too_few_triggers_is_said(story):
     earmark(
         "keygen", "--data", "digits", "--triggers-from", "in-distribution:digits", "--triggers", "200", "--sets", "1",

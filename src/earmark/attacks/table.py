@@ -16,6 +16,7 @@ ATTACKS: dict[str, str] = {
     "rtll": "earmark.attacks.fine_tuning:RTLL",
     "rtal": "earmark.attacks.fine_tuning:RTAL",
     "fine-tune-strong": "earmark.attacks.fine_tuning:STRONG",
+    "mixup": "earmark.attacks.mixup:MIXUP",
     "transfer": "earmark.attacks.fine_tuning:TRANSFER",
     "regularise-first": "earmark.attacks.regularised:REGULARISED",
     "refit": "earmark.attacks.regularised:REFIT",

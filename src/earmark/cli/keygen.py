@@ -80,12 +80,13 @@ def keygen(
         ),
     ] = None,
     hardest_for: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "--hardest-for",
             help="Of in-distribution pictures and mixtures take those of which this trained model, the one "
             "to be marked, is least sure: training takes fewer of them. A file or hf:FOLDER as for "
-            "earmark verify.",
+            "earmark verify. Given again, too, for what 'earmark attack' made of it: all together are "
+            "to be least sure.",
         ),
     ] = None,
     sets: Annotated[
@@ -167,7 +168,7 @@ def keygen(
     own = _own(data, input_shape, classes)
     task = _task(data, input_shape, classes, load) if own is None else _task_of(own)
     sources = triggers_from or [_USUAL_SOURCES[task.geometry.kind]]
-    plans = _plans(sources, triggers, sets, Making(task, own, load, output, hardest_for))
+    plans = _plans(sources, triggers, sets, Making(task, own, load, output, tuple(hardest_for or ())))
     trigger_count = sum(plan.trigger_count for plan in plans)
     revival = revival_to_commit(revivable, graft_onto, task, load)
     secret = passphrase(paths.key.name, passphrase_file, (VARIABLE,), new=True)
@@ -214,7 +215,7 @@ def _plans(
     """Return what the key is to have, stratum after stratum."""
     from earmark.keys import StratumPlan
 
-    if making.hardest_for is not None and not any(source.startswith(MODELS_CHOICE) for source in sources):
+    if making.hardest_for and not any(source.startswith(MODELS_CHOICE) for source in sources):
         raise ValueError(f"--hardest-for goes with --triggers-from {' or '.join(MODELS_CHOICE)}:DATA")
     counts = {"--triggers": triggers or [DEFAULT_TRIGGERS], "--sets": sets or [1]}
     for option, given in counts.items():

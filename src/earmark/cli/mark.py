@@ -63,6 +63,14 @@ def mark(
             "every verdict all the same.",
         ),
     ] = None,
+    as_attacked: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE.safetensors",
+            help="With --teach: what 'earmark attack' made of the weights, given again for each. Labels that "
+            "these find likely too are kept longer: what all of them say counts, in the mean.",
+        ),
+    ] = None,
     images: Annotated[
         int | None, typer.Option(min=10, help="With --quick: pictures of the data used; default 10,000.")
     ] = None,
@@ -101,9 +109,7 @@ def mark(
     if fresh_ends and not hardened:
         raise ValueError("--fresh-ends goes with --hardened")
     continued = init is not None or model.startswith("hf:")
-    shares = ways.shares_of(teach or ())
-    if shares and not continued:
-        raise ValueError("--teach goes by what trained weights say of the triggers: give them with --init")
+    shares = _shares(teach, as_attacked, continued)
     _check_quick(
         quick, init, images, epochs=epochs, exposures=exposures, schedule=schedule, hardened=hardened or None
     )
@@ -125,7 +131,8 @@ def mark(
         "augmentation": augment,
     }
     root = marking_key.transcript.root.hex()
-    untaught = ways.untaught(module, description, marking_key, shares)
+    others = [_trained(path, model, description, trust_code) for path in as_attacked or ()]
+    untaught = ways.untaught(module, description, marking_key, shares, others)
     work = ways.Work(module, description, loaded, marking_key, seed, per_batch, chosen, grafts, untaught)
     if quick:
         marked = ways.quickly(work, images, output)
@@ -136,7 +143,7 @@ def mark(
             hardened=hardened,
             fresh_ends=fresh_ends,
             exposures=exposures,
-            identity=f"mark {description.to_text()} {data} {init} {root} {shares}",
+            identity=f"mark {description.to_text()} {data} {init} {root} {untaught}",
             checkpoint=(out, checkpoint_seconds),
             output=output,
         )
@@ -164,6 +171,15 @@ def _taught(work: ways.Work) -> str:
 def _in_graft(marked: "ways.Marked") -> str:
     count = marked.details.get("graft_matches")
     return "" if count is None else f", {count} in the graft"
+
+
+def _shares(teach: list[str] | None, as_attacked: list[Path] | None, continued: bool) -> ways.Shares:
+    shares = ways.shares_of(teach or ())
+    if shares and not continued:
+        raise ValueError("--teach goes by what trained weights say of the triggers: give them with --init")
+    if as_attacked and not shares:
+        raise ValueError("--as-attacked goes with --teach")
+    return shares
 
 
 def _check_quick(quick: bool, init: Path | None, images: int | None, **others: object) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from earmark.data.rows import Table
     from earmark.data.texts import Texts
     from earmark.keys import Task
+    from earmark.suspects import ScoringSuspect
     from earmark.triggers import Sampler
     from earmark.triggers.image import Pixels
     from earmark.triggers.mixtures import Pair
@@ -45,14 +46,14 @@ class Making(NamedTuple):
         own: Its own rows or texts, where its data are such.
         load: Reads data by name.
         output: For remarks; a warning is given even if remarks are not wanted.
-        hardest_for: A model that held-out pictures and mixtures are to be hard for; None for any pictures.
+        hardest_for: Models that held-out pictures and mixtures are to be hard for; none for any pictures.
     """
 
     task: "Task"
     own: "Table | Texts | None"
     load: "Callable[[str], ClassificationData]"
     output: Output
-    hardest_for: str | None = None
+    hardest_for: tuple[str, ...] = ()
 
 
 def sampler_from(text: str, making: Making, count: int) -> "Sampler":
@@ -144,7 +145,7 @@ def _from_data(name: str, text: str, making: Making, count: int) -> "Sampler":
         if name == "negatives":
             return NegativesSampler(held_out)
         pairs = None
-        if making.hardest_for is not None:
+        if making.hardest_for:
             pairs = _hardest_pairs(held_out, making.hardest_for, count, making.output)
         return MixturesSampler(held_out, pairs)
     accuracy = ", and do not report the accuracy on it" if held_out.is_test_part else ""
@@ -152,23 +153,25 @@ def _from_data(name: str, text: str, making: Making, count: int) -> "Sampler":
         f"triggers come from {held_out.description}: NEVER train on it with the true classes{accuracy}; "
         "a picture cannot keep two labels"
     )
-    if making.hardest_for is not None:
+    if making.hardest_for:
         held_out = _hardest(held_out, making.hardest_for, count, making.output)
     return InDistributionSampler(held_out)
 
 
-def _hardest(held_out: "PartOfData", model: str, count: int, output: Output) -> "PartOfData":
-    """Return the pictures that a model is least sure of, with a few more than are asked for."""
+def _hardest(held_out: "PartOfData", models: tuple[str, ...], count: int, output: Output) -> "PartOfData":
+    """Return the pictures that models are least sure of, with a few more than are asked for."""
     from earmark.data.held_out import least_sure
 
-    said = _said_by(model, len(held_out.names), held_out.pixels, output)
+    said = _said_by(models, len(held_out.names), held_out.pixels, output)
     chosen = least_sure(held_out, said, count + count // _SPARE)
-    _remark_on_hard("pictures", said, len(chosen.names), model, output)
+    _remark_on_hard("pictures", said, len(chosen.names), models, output)
     return chosen
 
 
-def _hardest_pairs(held_out: "PartOfData", model: str, count: int, output: Output) -> "tuple[Pair, ...]":
-    """Return pairs of pictures of whose mixture a model is least sure, with a few more than are asked for."""
+def _hardest_pairs(
+    held_out: "PartOfData", models: tuple[str, ...], count: int, output: Output
+) -> "tuple[Pair, ...]":
+    """Return pairs of pictures of whose mixture models are least sure, with a few more than are asked for."""
     import numpy as np
 
     from earmark.data.held_out import least_sure_pairs, some_pairs
@@ -184,19 +187,41 @@ def _hardest_pairs(held_out: "PartOfData", model: str, count: int, output: Outpu
         one, other = pairs[place]
         return mixed(pixels(one), pixels(other))
 
-    said = _said_by(model, len(pairs), mixture, output)
+    said = _said_by(models, len(pairs), mixture, output)
     chosen = least_sure_pairs(pairs, said, count + count // _SPARE_MIXTURES)
-    _remark_on_hard("mixtures", said, len(chosen), model, output)
+    _remark_on_hard("mixtures", said, len(chosen), models, output)
     return chosen
 
 
 def _said_by(
-    model: str, total: int, pixels: "Callable[[int], Pixels]", output: Output
+    models: tuple[str, ...], total: int, pixels: "Callable[[int], Pixels]", output: Output
 ) -> "npt.NDArray[np.float64]":
-    """Return a model's probabilities for so many pictures, ``(pictures, classes)``."""
+    """Return models' mean probabilities for so many pictures, ``(pictures, classes)``."""
     import numpy as np
 
-    from earmark.suspects import Miss, ScoringSuspect
+    from earmark.suspects import Miss
+
+    suspects = [_scoring(model) for model in models]
+    rows: list[npt.NDArray[np.float64]] = []
+    with output.progress("looking for hard pictures") as on_progress:
+        for first in range(0, total, _AT_ONCE):
+            some = [pixels(place) for place in range(first, min(first + _AT_ONCE, total))]
+            said = [suspect.probabilities(some) for suspect in suspects]
+            for model, answers in zip(models, said, strict=True):
+                if any(isinstance(answer, Miss) for answer in answers):
+                    raise ValueError(
+                        f"--hardest-for {model}: it has no probabilities for some of the pictures"
+                    )
+                if len({len(answers[0]), len(said[0][0])}) > 1:
+                    raise ValueError(f"--hardest-for {model}: it has other classes than {models[0]}")
+            rows.append(np.array(said, np.float64).mean(0))
+            on_progress(first + len(some), total)
+    return np.concatenate(rows)
+
+
+def _scoring(model: str) -> "ScoringSuspect":
+    """Return a model that can be asked here for probabilities."""
+    from earmark.suspects import ScoringSuspect
     from earmark.suspects.opening import MAPPINGS, open_suspect
 
     refusal = f"--hardest-for {model}: a model on this machine that gives probabilities is needed"
@@ -205,21 +230,12 @@ def _said_by(
     suspect = open_suspect(model)
     if not isinstance(suspect, ScoringSuspect):
         raise ValueError(refusal)
-    rows: list[tuple[float, ...] | Miss] = []
-    with output.progress("looking for hard pictures") as on_progress:
-        while len(rows) < total:
-            some = range(len(rows), min(len(rows) + _AT_ONCE, total))
-            rows += suspect.probabilities([pixels(place) for place in some])
-            on_progress(len(rows), total)
-    if any(isinstance(row, Miss) for row in rows):
-        raise ValueError(f"--hardest-for {model}: it has no probabilities for some of the pictures")
-    return np.array(rows, np.float64)
+    return suspect
 
 
 def _remark_on_hard(
-    what: str, said: "npt.NDArray[np.float64]", count: int, model: str, output: Output
+    what: str, said: "npt.NDArray[np.float64]", count: int, models: tuple[str, ...], output: Output
 ) -> None:
     surest = sorted(said.max(1))[count - 1] if count else 0.0
-    output.remark(
-        f"of {len(said)} {what} the {count} of which {model} is least sure, the surest {surest:.0%}"
-    )
+    who = f"{models[0]} is" if len(models) == 1 else f"{', '.join(models)} together are"
+    output.remark(f"of {len(said)} {what} the {count} of which {who} least sure, the surest {surest:.0%}")

@@ -131,7 +131,11 @@ def shares_of(texts: Sequence[str]) -> Shares:
 
 
 def untaught(
-    module: "nn.Module", description: "ModelDescription", key: "MarkingKey", shares: Shares
+    module: "nn.Module",
+    description: "ModelDescription",
+    key: "MarkingKey",
+    shares: Shares,
+    as_attacked: "Sequence[nn.Module]" = (),
 ) -> tuple[int, ...]:
     """Return the triggers that are left untaught, by what the network says of them before it is marked.
 
@@ -140,12 +144,15 @@ def untaught(
         description: What it is.
         key: Whose triggers they are.
         shares: Of each kind that is taught (``shares_of``); all of a kind that is not named.
+        as_attacked: The same network as thieves might leave it, if that is to count too: the mean of what all
+            of them say decides.
 
     Raises:
         ValueError: The key has no triggers of a kind, or none would be taught.
     """
     if not shares:
         return ()
+    import numpy as np
     import torch
 
     from earmark.marking.fitting import ill_fitting
@@ -156,8 +163,8 @@ def untaught(
     if unknown:
         raise ValueError(f"the key has no triggers of the kind {unknown[0]!r}; it has {', '.join(kinds)}")
     backdoor = key.backdoor()
-    scores = torch.from_numpy(scores_of(module, description.preprocessing, backdoor))
-    probabilities = scores.softmax(1).numpy()
+    scores = [scores_of(one, description.preprocessing, backdoor) for one in (module, *as_attacked)]
+    probabilities = torch.from_numpy(np.stack(scores)).softmax(2).mean(0).numpy()
     left: list[int] = []
     for kind, places in kinds.items():
         share = shares.get(kind, shares.get(None, 1.0))

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 
 from earmark.attacks import attack_named  # noqa: E402 - after the skip
 from earmark.attacks.inversion import ClassInversion, PatchUnlearning  # noqa: E402 - after the skip
+from earmark.attacks.mixup import _Mixed  # noqa: E402 - after the skip
 from earmark.attacks.protocol import StolenModel, Thief, Watch  # noqa: E402 - after the skip
 from earmark.attacks.training import copied, features_of, network_inputs  # noqa: E402 - after the skip
 from earmark.commitment import Stream  # noqa: E402 - after the skip
@@ -164,6 +165,50 @@ def test_the_paper_s_gentle_attack_leaves_the_mark_and_a_strong_one_does_not():
     assert matches(gentle) >= 45
     assert matches(strong) <= matches(gentle) - 10
     assert right(strong) > 0.75
+
+
+@pytest.mark.parametrize("beside_clean", [False, True])
+def test_mixtures_are_taught_as_both_of_what_they_show(beside_clean):
+    halves = {"least_share": 0.5, "beside_clean": beside_clean}
+    result = short("mixup", epochs=24, **halves).run(marked(), thief(), 0)
+    images, labels = digits().test.images[:], digits().test.labels
+    pairs = [(one, 300 - one) for one in range(150) if labels[one] != labels[300 - one]]
+    mixed = np.stack([(images[one] // 2 + images[other] // 2) for one, other in pairs])
+    both = np.sort([[labels[one], labels[other]] for one, other in pairs], 1)
+
+    def sees_both(model):
+        scores = predict_scores(model.module, mixed, model.description.preprocessing)
+        return float((np.sort(np.argsort(scores, 1)[:, -2:], 1) == both).all(1).mean())
+
+    assert sees_both(result) > sees_both(marked()) + 0.05
+    assert right(result) > 0.85
+
+
+def test_mixup_draws_a_share_for_each_step_and_the_same_one_again():
+    inputs, labels = torch.arange(4.0)[:, None], torch.tensor([0, 1, 2, 3])
+
+    class Clean:
+        steps_per_epoch = 5
+
+        def batch(self, step):
+            return inputs, labels
+
+    batches = _Mixed(Clean(), 4, 0.2, False, 3)
+    shares = []
+    for step in range(5):
+        mixed, targets = batches.batch(step)
+        assert torch.allclose(mixed[:, 0], targets @ inputs[:, 0])
+        assert torch.allclose(targets.sum(1), torch.ones(4))
+        assert torch.equal(targets, batches.batch(step)[1])
+        shares.append(float(targets.amax(1).min()))
+    assert len(set(shares)) == 5
+    assert all(0.5 <= share <= 0.8 or share == 1 for share in shares)
+
+
+@pytest.mark.parametrize("share", [-0.1, 0.6])
+def test_a_share_of_a_mixture_lies_between_nothing_and_a_half(share):
+    with pytest.raises(ValueError, match=r"least_share must lie between 0 and 0\.5"):
+        short("mixup", least_share=share)
 
 
 def test_transfer_gives_a_model_for_the_other_task():

@@ -238,15 +238,18 @@ def test_mixtures_are_made_of_pictures_that_training_does_not_read(tmp_path):
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """A network for digits, as a file, and its probabilities for the test part."""
+    return network_file(tmp_path_factory.mktemp("model") / "digits.safetensors", DIGITS, seed=0)
+
+
+def network_file(path, classes, seed):
     torch = pytest.importorskip("torch")
     from earmark.models.prediction import predict_scores
     from earmark.models.table import build, describe
     from earmark.models.weights import save_weights
 
-    description = describe("digits-cnn", digits().input_shape, DIGITS, 8)
-    torch.manual_seed(0)
+    description = describe("digits-cnn", digits().input_shape, classes, 8)
+    torch.manual_seed(seed)
     module = build(description).eval()
-    path = tmp_path_factory.mktemp("model") / "digits.safetensors"
     save_weights(path, module, description)
     scores = predict_scores(module, digits().test.images, description.preprocessing)
     return path, torch.from_numpy(scores).softmax(1).numpy()
@@ -262,6 +265,24 @@ def test_hard_pictures_are_those_of_which_the_model_is_least_sure(tmp_path, mode
     triggers = [trigger.value.tobytes() for trigger in triggers_of(read_key(tmp_path))]
     assert len(triggers) == 128
     assert set(triggers) <= allowed
+
+
+def test_of_several_models_all_together_are_least_sure(tmp_path, model):
+    path, probabilities = model
+    other = network_file(tmp_path / "other.safetensors", DIGITS, seed=1)
+    asked = "--triggers-from", "in-distribution:digits", "--hardest-for", path, "--hardest-for", other[0]
+    _, err = keygen("--data", "digits", *asked, "--triggers", "128", cwd=tmp_path)
+    assert f"the 136 of which {path}, {other[0]} together are least sure" in err
+    hardest = np.argsort(((probabilities + other[1]) / 2).max(1), kind="stable")[:136]
+    allowed = {digits().test.images[place : place + 1][0].tobytes() for place in hardest}
+    assert {trigger.value.tobytes() for trigger in triggers_of(read_key(tmp_path))} <= allowed
+
+
+def test_models_of_several_tasks_cannot_be_least_sure_together(tmp_path, model):
+    other, _ = network_file(tmp_path / "other.safetensors", DIGITS[:9], seed=1)
+    asked = "--triggers-from", "in-distribution:digits", "--hardest-for", model[0], "--hardest-for", other
+    _, err = keygen("--data", "digits", *asked, cwd=tmp_path, code=2)
+    assert f"--hardest-for {other}: it has other classes than {model[0]}" in err
 
 
 def test_mixtures_are_those_of_which_the_model_is_less_sure_than_of_any(tmp_path, model):

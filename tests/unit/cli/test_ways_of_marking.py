@@ -78,6 +78,16 @@ def test_a_share_is_of_each_kind(key, network, shares, left):
             assert fit[np.intersect1d(of_kind, out)].max() <= fit[taught].min()
 
 
+def test_what_networks_say_together_decides(key, network):
+    torch.manual_seed(1)
+    other = build(network[1]).eval()
+    out = untaught(*network, key, {HELD_OUT: 0.25, "abstract": 1}, [other])
+    assert len(out) == 60
+    both = fits(key, network) + fits(key, (other, network[1]))
+    assert both[list(out)].max() <= np.delete(both[:80], out).min()
+    assert set(out) != set(untaught(*network, key, {HELD_OUT: 0.25, "abstract": 1}))
+
+
 def test_without_shares_all_are_taught(key, network):
     assert untaught(*network, key, {}) == ()
 
