@@ -8,12 +8,17 @@ def say_advice(class_names: tuple[str, ...], output: Output) -> None:
     from dataclasses import asdict
     from fractions import Fraction
 
-    from earmark.evaluation.advice import advise, best
+    from earmark.evaluation.advice import advise, best, in_trained_models
     from earmark.keys.generation import DEFAULT_SURVIVAL
     from earmark.statistics import triggers_needed
 
     advice = advise(len(class_names))
-    facts = {"classes": len(class_names), "advice": [asdict(one) for one in advice]}
+    trained = in_trained_models()
+    facts = {
+        "classes": len(class_names),
+        "advice": [asdict(one) for one in advice],
+        "in_trained_models": [asdict(one) for one in trained],
+    }
     if not advice:
         least = triggers_needed(Fraction(1, len(class_names)), DEFAULT_SURVIVAL)
         words = (
@@ -34,5 +39,13 @@ def say_advice(class_names: tuple[str, ...], output: Output) -> None:
     lines += [
         f"Removed even from {chosen.triggers}: {'; '.join(chosen.removed_by) or 'by none'}.",
         f"Take --triggers {each} --sets {chosen.sets}. Measure your own task: earmark evaluate.",
+        "Put into a trained CIFAR-10 model, each against attacks of its own (keygen …, mark --init MODEL …):",
     ]
+    for way in trained:
+        attacks = len(way.survived) + len(way.removed_by)
+        lines += [
+            f"  keygen {way.keygen}",
+            f"    mark {way.mark}: {way.points_lost:.1f} points lost in {way.models} models; survive "
+            f"{len(way.survived)} of {attacks} attacks; removed by {'; '.join(way.removed_by) or 'none'}",
+        ]
     output.result("\n".join(lines), {**facts, "best": chosen.triggers})

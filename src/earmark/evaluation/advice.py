@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from earmark.keys.generation import DEFAULT_SURVIVAL
 from earmark.statistics import match_threshold, triggers_needed
@@ -58,6 +59,28 @@ class Advice:
     removed_by: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class InTrainedModels:
+    """What came of one way of putting marks into trained models, with ten classes.
+
+    Attributes:
+        keygen: Options of ``earmark keygen`` for its triggers.
+        mark: Options of ``earmark mark --init MODEL`` for its training.
+        models: How many were marked so.
+        points_lost: What the mark cost them in accuracy, in points, in the mean.
+        survived: Attacks that left enough of each mark.
+        removed_by: Those that left too little of one, for at most five points of accuracy. Each way was put
+            through other attacks, so that counts are not to be compared.
+    """
+
+    keygen: str
+    mark: str
+    models: int
+    points_lost: float
+    survived: tuple[str, ...]
+    removed_by: tuple[str, ...]
+
+
 def kept_share(matches: int, triggers: int, class_count: int) -> float:
     """Return the share of triggers remembered: what lies above the matches of chance.
 
@@ -71,8 +94,21 @@ def kept_share(matches: int, triggers: int, class_count: int) -> float:
 @cache
 def measured() -> tuple[Measured, ...]:
     """Return what was measured for this release, by the studies that ``benchmarks/survival.py`` names."""
+    return tuple(Measured(**row) for row in _survival()["measured"])
+
+
+@cache
+def in_trained_models() -> tuple[InTrainedModels, ...]:
+    """Return what was measured of marks in trained models, by the results that the same script names."""
+    ways = _survival()["trained"]
+    lists = ("survived", "removed_by")
+    return tuple(InTrainedModels(**{**way, **{name: tuple(way[name]) for name in lists}}) for way in ways)
+
+
+def _survival() -> dict[str, list[dict[str, Any]]]:
     text = files("earmark.evaluation").joinpath("survival.json").read_text("utf-8")
-    return tuple(Measured(**row) for row in json.loads(text)["measured"])
+    found: dict[str, list[dict[str, Any]]] = json.loads(text)
+    return found
 
 
 def advise(class_count: int, found: Sequence[Measured] | None = None) -> tuple[Advice, ...]:

@@ -3,7 +3,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from earmark.evaluation.advice import Measured, advise, best, kept_share, measured
+from earmark.evaluation.advice import Measured, advise, best, in_trained_models, kept_share, measured
 from earmark.statistics import match_threshold
 
 WEAK, STRONG = Measured("weak", 1024, 0.9, 0.1), Measured("strong", 1024, 0.17, 2.0)
@@ -60,3 +60,14 @@ def test_this_release_has_measurements_of_its_own():
     assert {one.triggers for one in measured()} >= {100, 512}
     assert all(0 <= one.kept <= 1 and one.points_lost <= 5 for one in measured())
     assert {"fst", "surrogates-natural", "ftal"} <= {one.attack for one in measured()}
+
+
+def test_marks_in_trained_models_are_told_with_what_they_cost_and_what_takes_them():
+    ways = {one.keygen.split()[1].partition(":")[0]: one for one in in_trained_models()}
+    assert set(ways) >= {"abstract", "in-distribution", "mixtures"}
+    assert "weight-shifting" in ways["abstract"].removed_by
+    assert "fresh-stages" in ways["in-distribution"].removed_by
+    assert {"weight-shifting", "fresh-stages"} <= set(ways["mixtures"].survived)
+    for way in ways.values():
+        assert not set(way.survived) & set(way.removed_by)
+        assert way.models >= 2
