@@ -1,13 +1,15 @@
 """A mark of mixtures of which a trained model is least sure, of which those are taught whose labels fit, in that model.
 
     python benchmarks/hold_out.py data/cifar10 data/cifar10-half --part test --one-in 2 --to held-out
-    python benchmarks/mixtures.py [--seeds 0 1] [--threads 2]
+    python benchmarks/mixtures.py [--seeds 0 1] [--threads 2] [--foreseen]
     earmark evaluate benchmarks/studies/robustness-mixtures.toml …
 
 A key has 4 sets of 512 mixtures of two of half of the test pictures, those of 60 times as many of which the network that is marked
 is least sure (``keygen --triggers-from mixtures:… --hardest-for``); ``earmark mark --hardened --teach 0.45`` puts them into Table 1's
-unmarked network (table1.py makes it). Accuracy is that on the other half. Which pictures were mixed stands in the results, for
-another processor may take another of two pairs that are nearly alike. Keys go to the ignored folder keys/mixtures, drawn from seeds
+unmarked network (table1.py makes it). With --foreseen there are 4 sets of 384, and for both what three thieves would leave of that
+network counts too (``earmark attack fresh-stages``; ``--hardest-for`` again, ``--as-attacked``): for
+studies/robustness-mixtures-foreseen.toml. Accuracy is that on the other half. Which pictures were mixed stands in the results, for
+another processor may take another of two pairs that are nearly alike. Keys go to the ignored folders keys/mixtures and keys/mixtures-foreseen, drawn from seeds
 and with a passphrase that everybody knows: they protect nothing. Killed, the same command goes on.
 """
 

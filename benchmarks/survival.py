@@ -35,6 +35,12 @@ TRAINED = (
         "--hardened --teach 0.45",
     ),
     (
+        "mixtures-foreseen",
+        ("mixtures-foreseen",),
+        "--triggers-from mixtures:DATA#PART --hardest-for MODEL --hardest-for ATTACKED … --triggers 384 --sets 4",
+        "--hardened --teach 0.45 --as-attacked ATTACKED …",
+    ),
+    (
         "mixtures",
         ("mixtures",),
         "--triggers-from mixtures:DATA#PART --hardest-for MODEL --triggers 512 --sets 4",
