@@ -103,13 +103,13 @@ def test_a_hardened_mark_goes_into_a_trained_model_and_says_what_was_rehearsed(s
     found = json.loads(
         earmark(
             "mark", "--key", "acme.key", "--model", "digits-cnn", "--data", "digits", "--init", "clean.safetensors",
-            "--hardened", "--epochs", "3", "--json", "-o", "hardened.safetensors", cwd=story,
+            "--hardened", "--epochs", "4", "--json", "-o", "hardened.safetensors", cwd=story,
         ).stdout
     )  # fmt: skip
     assert found["recipe"] == "hardened-pre-trained"
     assert found["rehearsed_after"] == "features.3"
     assert found["fresh_ends"] is False
-    assert found["matches"] >= 95
+    assert found["matches"] >= 185
     earmark("verify", "--key", "acme.key", "hardened.safetensors", cwd=story)
 
 
