@@ -43,15 +43,22 @@ def seeds_asked_for(description: str | None, seeds: list[int]) -> list[int]:
         description: Of the script.
         seeds: Those taken if none are given.
     """
+    return asked_for(description, seeds)[0]
+
+
+def asked_for(description: str | None, seeds: list[int], *variants: str) -> tuple[list[int], str | None]:
+    """Begin such a script that has variants, each an option: return the seeds, and the variant if one is given."""
     draw_alike_everywhere()
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--seeds", type=int, nargs="+", default=seeds)
     parser.add_argument("--threads", type=int, default=2)
+    one_of_them = parser.add_mutually_exclusive_group()
+    for variant in variants:
+        one_of_them.add_argument(f"--{variant}", dest="variant", action="store_const", const=variant)
     arguments = parser.parse_args()
     keep_freed_memory()
     torch.set_num_threads(arguments.threads)
-    chosen: list[int] = arguments.seeds
-    return chosen
+    return arguments.seeds, getattr(arguments, "variant", None)
 
 
 def save(name: str, result: dict[str, Any]) -> None:

@@ -9,11 +9,11 @@ is least sure (``keygen --triggers-from mixtures:… --hardest-for``); ``earmark
 unmarked network (table1.py makes it). With --foreseen there are 4 sets of 384, and for both what three thieves would leave of that
 network counts too (``earmark attack fresh-stages``; ``--hardest-for`` again, ``--as-attacked``): for
 studies/robustness-mixtures-foreseen.toml. Accuracy is that on the other half. Which pictures were mixed stands in the results, for
-another processor may take another of two pairs that are nearly alike. Keys go to the ignored folders keys/mixtures and keys/mixtures-foreseen, drawn from seeds
-and with a passphrase that everybody knows: they protect nothing. Killed, the same command goes on.
+another processor may take another of two pairs that are nearly alike. Keys go to the ignored folders keys/mixtures and
+keys/mixtures-foreseen, drawn from seeds and with a passphrase that everybody knows: they protect nothing. Killed, the same command
+goes on.
 """
 
-import argparse
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -26,7 +26,7 @@ from torch import nn
 from earmark.attacks import attack_named
 from earmark.attacks.protocol import StolenModel, Thief
 from earmark.data import ClassificationData, load_data
-from earmark.data.held_out import least_sure_pairs, some_pairs
+from earmark.data.held_out import PartOfData, held_out_pictures, least_sure_pairs, some_pairs
 from earmark.evaluation.thief import stolen_pictures
 from earmark.keys import MarkingKey
 from earmark.keys.generation import StratumPlan
@@ -34,9 +34,8 @@ from earmark.marking.recipes import scores_of
 from earmark.models.prediction import predict_scores
 from earmark.models.preprocessing import Preprocessing
 from earmark.models.weights import load_weights, save_weights
-from earmark.processor import keep_freed_memory
 from earmark.triggers.mixtures import MixturesSampler, Pair, mixed
-from measuring import draw_alike_everywhere, known_runs
+from measuring import asked_for, known_runs
 from quick_marking import start_of
 from table1 import HERE
 from two_kinds import HALF, drawn_key, judged_half, make_missing, marked
@@ -49,9 +48,21 @@ THIEVES, PASSES, PICTURES = (11, 12, 13), 3, 10_000
 
 
 @cache
+def task() -> ClassificationData:
+    """Return CIFAR-10 with half of its test pictures held out."""
+    return load_data(HALF)
+
+
+@cache
+def held_out() -> PartOfData:
+    """Return the half of which mixtures are made."""
+    return held_out_pictures(f"{HALF}#held-out", task().input_shape, load_data)
+
+
+@cache
 def as_attacked(seed: int) -> tuple[nn.Module, ...]:
     """Return the network that is marked as three thieves would leave it; they are made once, and kept."""
-    start, data = start_of(seed), load_data(HALF)
+    start, data = start_of(seed), task()
     folder = HERE / "keys" / FORESEEN_NAME
     folder.mkdir(parents=True, exist_ok=True)
     left = []
@@ -67,7 +78,7 @@ def as_attacked(seed: int) -> tuple[nn.Module, ...]:
 
 
 @cache
-def hard_pairs(seed: int, name: str = NAME) -> tuple[Pair, ...]:
+def hard_pairs(seed: int, name: str) -> tuple[Pair, ...]:
     """Return the pairs that are mixed: those in the results, or else those that are found."""
     known = known_runs(name).get(str(seed))
     if known is not None:
@@ -75,7 +86,7 @@ def hard_pairs(seed: int, name: str = NAME) -> tuple[Pair, ...]:
         return tuple((int(one), int(other)) for one, other in halves)
     count, start = PER_SET[name] * SETS, start_of(seed)
     networks = (start.module, *(as_attacked(seed) if name == FORESEEN_NAME else ()))
-    half, _ = judged_half(load_data(HALF), seed)
+    half = held_out()
     pairs = some_pairs(len(half.names), CANDIDATES * count, np.random.default_rng([seed, 38]))
     pictures = np.stack([half.pixels(place) for place in range(len(half.names))])
     said = []
@@ -96,24 +107,23 @@ def _said(
     return mean
 
 
-def key_of(data: ClassificationData, seed: int, name: str = NAME) -> MarkingKey:
+def key_of(seed: int, name: str) -> MarkingKey:
     """Make the key; reproducible, and therefore for experiments only."""
-    half, _ = judged_half(data, seed)
-    plan = StratumPlan(MixturesSampler(half, hard_pairs(seed, name)), PER_SET[name], SETS)
-    return drawn_key(data, [plan], [seed, 39 if name == NAME else 41])
+    plan = StratumPlan(MixturesSampler(held_out(), hard_pairs(seed, name)), PER_SET[name], SETS)
+    return drawn_key(task(), [plan], [seed, 39 if name == NAME else 41])
 
 
-def measured(data: ClassificationData, key: MarkingKey, seed: int, name: str = NAME) -> dict[str, Any]:
+def measured(key: MarkingKey, seed: int, name: str) -> dict[str, Any]:
     """Mark once, keep the model, and return what was measured."""
     thieves = as_attacked(seed) if name == FORESEEN_NAME else ()
-    run = marked(data, key, seed, name, fresh_ends=False, shares={None: SHARE}, as_attacked=thieves)
+    run = marked(task(), key, seed, name, fresh_ends=False, shares={None: SHARE}, as_attacked=thieves)
     pairs = " ".join(f"{one}-{other}" for one, other in hard_pairs(seed, name))
-    return {**run, "surest": surest(key, data, seed), "pairs": pairs}
+    return {**run, "surest": surest(key, seed), "pairs": pairs}
 
 
-def surest(key: MarkingKey, data: ClassificationData, seed: int) -> dict[str, list[float]]:
+def surest(key: MarkingKey, seed: int) -> dict[str, list[float]]:
     """Return the network's surest answer before it is marked, least, median, greatest: of the triggers and of as many hard pictures."""
-    start, (_, said) = start_of(seed), judged_half(data, seed)
+    start, (_, said) = start_of(seed), judged_half(task(), seed)
     scores = scores_of(start.module, start.description.preprocessing, key.backdoor())
     of_triggers = torch.from_numpy(scores).softmax(1).numpy().max(1)
     found = {"mixtures": of_triggers, "hard pictures": np.sort(said.max(1))[: len(of_triggers)]}
@@ -122,21 +132,13 @@ def surest(key: MarkingKey, data: ClassificationData, seed: int) -> dict[str, li
 
 def main() -> None:
     """Make what is missing."""
-    draw_alike_everywhere()
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--foreseen", action="store_true")
-    arguments = parser.parse_args()
-    name = FORESEEN_NAME if arguments.foreseen else NAME
-    keep_freed_memory()
-    torch.set_num_threads(arguments.threads)
-    data = load_data(HALF)
+    seeds, variant = asked_for(__doc__, [0, 1], "foreseen")
+    name = NAME if variant is None else FORESEEN_NAME
     make_missing(
         name,
-        arguments.seeds,
-        lambda seed: key_of(data, seed, name),
-        lambda key, seed: measured(data, key, seed, name),
+        seeds,
+        lambda seed: key_of(seed, name),
+        lambda key, seed: measured(key, seed, name),
     )
 
 

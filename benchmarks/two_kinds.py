@@ -14,7 +14,6 @@ sure (``keygen --hardest-for``); accuracy is that on the other half. Keys go to 
 drawn from seeds and with a passphrase that everybody knows: they protect nothing. Killed, the same command goes on.
 """
 
-import argparse
 import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
@@ -41,7 +40,6 @@ from earmark.marking.recipes import PRE_TRAINED, count_matches, mark, pre_traine
 from earmark.models.grafting import CODE
 from earmark.models.prediction import accuracy, predict_scores
 from earmark.models.weights import file_digest, save_weights
-from earmark.processor import keep_freed_memory
 from earmark.revival import GraftPlan, data_digest
 from earmark.training import Checkpoint
 from earmark.triggers import Sampler
@@ -50,7 +48,7 @@ from earmark.triggers.image import ImageGeometry
 from earmark.triggers.in_distribution import InDistributionSampler
 from earmark.triggers.tables import LIKE_THE_TASK
 from earmark.verification.measurement import of_stratum
-from measuring import draw_alike_everywhere, known_runs, save
+from measuring import asked_for, known_runs, save
 from quick_marking import STUDY, start_of
 from study_keys import PASSPHRASE_FILE, TESTING_ONLY_PASSPHRASE, TESTING_ONLY_SCRYPT_N
 from table1 import CHECKPOINT_SECONDS, HERE, read_study
@@ -217,22 +215,13 @@ def make_missing(
 
 def main() -> None:
     """Make what is missing."""
-    draw_alike_everywhere()
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--threads", type=int, default=2)
-    variants = parser.add_mutually_exclusive_group()
-    variants.add_argument("--graft", action="store_true")
-    variants.add_argument("--hard", action="store_true")
-    arguments = parser.parse_args()
-    name = GRAFT_NAME if arguments.graft else HARD_NAME if arguments.hard else NAME
-    keep_freed_memory()
-    torch.set_num_threads(arguments.threads)
-    data = load_data(HALF if arguments.hard else DATA)
+    seeds, variant = asked_for(__doc__, [0, 1, 2], "graft", "hard")
+    name = {None: NAME, "graft": GRAFT_NAME, "hard": HARD_NAME}[variant]
+    data = load_data(HALF if variant == "hard" else DATA)
     make_missing(
         name,
-        arguments.seeds,
-        lambda seed: hard_key_of(data, seed) if arguments.hard else key_of(data, seed, arguments.graft),
+        seeds,
+        lambda seed: hard_key_of(data, seed) if variant == "hard" else key_of(data, seed, variant == "graft"),
         lambda key, seed: marked(data, key, seed, name),
     )
 

@@ -220,6 +220,8 @@ def test_labels_can_be_such_as_fit_what_thieves_leave_too(story):
     assert (found["taught"], found["triggers"]) == (144, 240)
     earmark("verify", "--key", "foreseen.key", "foreseen.safetensors", cwd=story)
     assert "--as-attacked goes with --teach" in one_line_error(earmark(*mark, *foreseen, cwd=story, code=2))
+    nothing = ("--teach", "0.6", "--as-attacked", "nowhere.safetensors")
+    assert "nowhere.safetensors" in one_line_error(earmark(*mark, *nothing, cwd=story, code=3))
 
 
 def test_teaching_too_few_triggers_is_said(story):

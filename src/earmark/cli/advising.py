@@ -48,4 +48,8 @@ def say_advice(class_names: tuple[str, ...], output: Output) -> None:
             f"    mark {way.mark}: {way.points_lost:.1f} points lost in {way.models} models; survive "
             f"{len(way.survived)} of {attacks} attacks; removed by {'; '.join(way.removed_by) or 'none'}",
         ]
+    lines.append(
+        "  MODEL is the trained model; ATTACKED what 'earmark attack fresh-stages MODEL --set epochs=3' "
+        "makes of it, given three times, by three seeds."
+    )
     output.result("\n".join(lines), {**facts, "best": chosen.triggers})
