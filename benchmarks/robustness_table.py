@@ -448,7 +448,8 @@ def hard_pictures() -> str:
 def fitting_labels() -> str:
     """Return what attacks leave of marks of which those triggers were taught whose labels fit."""
     titles = titled("1,024 hard pictures, 461 taught", "fitting-seed{}")
-    studies = ("", "-tier1", "-refusing")  # the last ones say what an unmarked model gets right
+    titles["fitting-foreseen-seed0"] = "1,280, 576 taught as foreseen, seed 0"
+    studies = ("", "-tier1", "-refusing", "-foreseen")  # the last ones say what an unmarked model gets right
     return marks_beside(titles, [row for one in studies for row in read(f"robustness-fitting-labels{one}")])
 
 
@@ -470,7 +471,10 @@ def mixtures_cost() -> str:
 def mixtures_foreseen() -> str:
     """Return what attacks leave of marks of mixtures whose taught labels fit what thieves leave, too."""
     titles = titled("1,536 mixtures, 691 taught", "mixtures-foreseen-seed{}")
-    return marks_beside(titles, read("robustness-mixtures-foreseen"))
+    found, of_first = (read(f"robustness-mixtures-foreseen{one}") for one in ("", "-tier1"))
+    return marks_beside(
+        titles, [*found, *of_first, *found[:1]]
+    )  # the last one says what an unmarked model gets right
 
 
 def mixtures_foreseen_cost() -> str:

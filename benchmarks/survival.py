@@ -36,7 +36,7 @@ TRAINED = (
     ),
     (
         "mixtures-foreseen",
-        ("mixtures-foreseen",),
+        ("mixtures-foreseen", "mixtures-foreseen-tier1"),
         "--triggers-from mixtures:DATA#PART --hardest-for MODEL --hardest-for ATTACKED … --triggers 384 --sets 4",
         "--hardened --teach 0.45 --as-attacked ATTACKED …",
     ),
