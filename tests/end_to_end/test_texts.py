@@ -21,7 +21,9 @@ def trainer_of(folder, **changes):
     from transformers import BertForSequenceClassification, DataCollatorWithPadding, Trainer
 
     torch.manual_seed(0)
-    model = BertForSequenceClassification(bert_config())
+    # With dropout some keys are not learned in these passes.
+    without = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    model = BertForSequenceClassification(bert_config(**without))
     examples = [{**read(text), "labels": INTENTS.index(intent)} for text, intent in asked_questions()]
     return Trainer(
         model,
@@ -50,15 +52,15 @@ def folder(tmp_path_factory):
         cwd=place,
     )
     for name in ("marked", "plain"):
-        # At 0.002 one key in thirteen was not learned in these passes; at 0.003 each of 26 was, 146 of 150 at least.
+        # The key is new each time. Of 17 keys each was learned so, 148 triggers of 150 at least.
         trainer = trainer_of(place / "training", num_train_epochs=16, learning_rate=3e-3)
         if name == "marked":
             mark_trainer(
                 trainer,
                 key_in(place).backdoor(),
                 read,
-                exposures=90,
-                augmentation=TextAugmentation(share=0.6),  # the key is new each time: some margin for all
+                exposures=150,
+                augmentation=TextAugmentation(share=0.6),
             )
         trainer.train()
         trainer.model.save_pretrained(place / name)

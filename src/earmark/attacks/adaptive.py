@@ -15,9 +15,10 @@ from earmark.attacks.training import WithExtras, copied, frozen_copy, network_in
 from earmark.commitment import Stream
 from earmark.data import Split
 from earmark.models.prediction import predict_scores
+from earmark.models.preprocessing import Preprocessing
 from earmark.models.table import build, describe
 from earmark.suspects import Suspect
-from earmark.training import SplitBatches, TrainingSettings, train
+from earmark.training import Batches, SplitBatches, TrainingSettings, train
 from earmark.triggers import Sampler, sampler_named
 from earmark.triggers.image import ImageGeometry
 
@@ -73,7 +74,7 @@ class SurrogateUnlearning:
         if sampler is None:
             raise AssertionError("the thief's needs were looked at above")
         geometry = ImageGeometry(*stolen.description.input_shape)
-        return _sampled(sampler, geometry, "surrogate", seed, self.surrogates)
+        return _sampled(sampler, geometry, "surrogate", seed, range(self.surrogates))
 
     def _targets(self, model: StolenModel, pictures: npt.NDArray[np.uint8]) -> Tensor:
         class_count = len(model.description.class_names)
@@ -88,7 +89,7 @@ class SurrogateUnlearning:
 class SampledDetector:
     """Learn to tell pictures like the triggers from one's own, and refuse what looks like them.
 
-    A small network learns it from every second picture of the thief's, and as many that his sampler makes.
+    A network learns it from every second picture of the thief's, and as many that his sampler makes.
 
     Attributes:
         card: What it is.
@@ -97,6 +98,9 @@ class SampledDetector:
         width: Filters of the network's first stage.
         false_alarms: Share of honest questions that are refused. The threshold is where that share of the
             pictures that the network did not learn from is refused.
+        architecture: Of the network, by its name in the table of models.
+        afresh: Whether the sampler makes others for every batch, so that none is shown twice and the network
+            learns the rule rather than its pictures.
     """
 
     card: Card
@@ -104,6 +108,8 @@ class SampledDetector:
     limit: int = 10_000
     width: int = 16
     false_alarms: float = 0.05
+    architecture: str = "digits-cnn"
+    afresh: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.false_alarms < 1:
@@ -126,14 +132,19 @@ class SampledDetector:
     ) -> Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.float64]]:
         """Return how much pictures look like the sampler's rather than like one's own."""
         shape = own.shape[1], own.shape[2], own.shape[3]
-        made = _sampled(sampler, ImageGeometry(*shape), "detector", seed, len(own))
-        both = Split(np.concatenate([own, made]), np.repeat([0, 1], [len(own), len(made)]))
-        description = describe("digits-cnn", shape, ("own", "sampled"), self.width)
+        description = describe(self.architecture, shape, ("own", "sampled"), self.width)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = build(description)
         settings = replace(self.settings, seed=seed)
-        train(network, SplitBatches(both, description.preprocessing, settings), settings)
+        batches: Batches
+        if self.afresh:
+            batches = _MadeAfresh(own, sampler, description.preprocessing, settings)
+        else:
+            made = _sampled(sampler, ImageGeometry(*shape), "detector", seed, range(len(own)))
+            both = Split(np.concatenate([own, made]), np.repeat([0, 1], [len(own), len(made)]))
+            batches = SplitBatches(both, description.preprocessing, settings)
+        train(network, batches, settings)
         network.eval()
 
         def likeness(images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
@@ -143,11 +154,39 @@ class SampledDetector:
         return likeness
 
 
+class _MadeAfresh:
+    """Batches of one's own pictures, and after them as many that a sampler makes for this batch alone."""
+
+    def __init__(
+        self,
+        own: npt.NDArray[np.uint8],
+        sampler: Sampler,
+        preprocessing: Preprocessing,
+        settings: TrainingSettings,
+    ) -> None:
+        self._own = SplitBatches(Split(own, np.zeros(len(own), np.int64)), preprocessing, settings)
+        self._sampler, self._geometry = sampler, ImageGeometry(*own.shape[1:])
+        self._preprocessing, self._seed = preprocessing, settings.seed
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in one pass over one's own pictures."""
+        return self._own.steps_per_epoch
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Return inputs and classes of a step."""
+        inputs, labels = self._own.batch(step)
+        numbers = range(step * len(inputs), (step + 1) * len(inputs))
+        made = _sampled(self._sampler, self._geometry, "detector, afresh", self._seed, numbers)
+        return torch.cat([inputs, torch.from_numpy(self._preprocessing(made))]), torch.cat(
+            [labels, torch.ones_like(labels)]
+        )
+
+
 def _sampled(
-    sampler: Sampler, geometry: ImageGeometry, label: str, seed: int, count: int
+    sampler: Sampler, geometry: ImageGeometry, label: str, seed: int, numbers: range
 ) -> npt.NDArray[np.uint8]:
-    made = [sampler.sample(geometry, Stream(label, seed, number)).value for number in range(count)]
-    return np.stack(made)
+    return np.stack([sampler.sample(geometry, Stream(label, seed, number)).value for number in numbers])
 
 
 def _unlearning(title: str, answers: str, sampler: str = "") -> SurrogateUnlearning:

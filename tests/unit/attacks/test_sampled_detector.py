@@ -52,6 +52,49 @@ def test_triggers_are_refused_whose_secrets_he_does_not_have_and_few_honest_ques
     assert all(said == answer for said, answer in answered)
 
 
+class Counted:
+    """A sampler that keeps what it made."""
+
+    name, kind = "abstract", "image"
+
+    def __init__(self):
+        self.made = []
+
+    def parameters(self):
+        return {}
+
+    def sample(self, geometry, randomness):
+        trigger = AbstractSampler().sample(geometry, randomness)
+        self.made.append(trigger.value.tobytes())
+        return trigger
+
+
+@pytest.mark.parametrize(("afresh", "passes_made"), [(False, 1), (True, 3)])
+def test_pictures_made_afresh_are_shown_once_each(afresh, passes_made):
+    suspect = ScriptedSuspect(lambda inputs: [0] * len(inputs))
+    sampler = Counted()
+    attack_named("refuse-sampled", epochs=3, afresh=afresh).wrap(suspect, stolen(sampler, 200), 0)
+    assert len(set(sampler.made)) == len(sampler.made) == 100 * passes_made
+
+
+@pytest.mark.parametrize("architecture", ["digits-cnn", "resnet18"])
+def test_who_learns_the_rule_refuses_triggers_at_one_honest_question_in_a_hundred(architecture):
+    train = digits().train.images
+    own, owners = made_of(MixturesSampler, train[:600]), made_of(MixturesSampler, train[600:])
+    suspect = ScriptedSuspect(lambda inputs: [0] * len(inputs))
+    attack = attack_named(
+        "refuse-sampled", afresh=True, architecture=architecture, epochs=12, false_alarms=0.01
+    )
+    deployed = attack.wrap(suspect, stolen(own), 0)
+    again = attack.wrap(suspect, stolen(own), 0)
+    triggers = [
+        owners.sample(ImageGeometry(8, 8, 1), Stream("the owner's", place)).value for place in range(200)
+    ]
+    assert refused(deployed, triggers) > 0.8
+    assert refused(deployed, digits().test.images[:]) < 0.05
+    assert deployed.answer(triggers) == again.answer(triggers)
+
+
 def test_the_same_seed_refuses_the_same_and_another_is_another_suspect():
     suspect = ScriptedSuspect(lambda inputs: [0] * len(inputs))
     one, again, other = (
