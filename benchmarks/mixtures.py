@@ -1,16 +1,14 @@
 """A mark of mixtures of which a trained model is least sure, of which those are taught whose labels fit, in that model.
 
     python benchmarks/hold_out.py data/cifar10 data/cifar10-half --part test --one-in 2 --to held-out
-    python benchmarks/mixtures.py [--seeds 0 1] [--threads 2] [--foreseen | --usual]
+    python benchmarks/mixtures.py [--seeds 0 1] [--threads 2] [--foreseen]
     earmark evaluate benchmarks/studies/robustness-mixtures.toml …
 
 A key has 4 sets of 512 mixtures of two of half of the test pictures, those of 60 times as many of which the network that is marked
 is least sure (``keygen --triggers-from mixtures:… --hardest-for``); ``earmark mark --hardened --teach 0.45`` puts them into Table 1's
 unmarked network (table1.py makes it). With --foreseen there are 4 sets of 384, and for both what three thieves would leave of that
 network counts too (``earmark attack fresh-stages``; ``--hardest-for`` again, ``--as-attacked``): for
-studies/robustness-mixtures-foreseen.toml. With --usual, besides, only mixtures are looked at that look to two small networks, which
-learned to tell mixtures of training pictures from these, no stranger than 95 of 100 pictures do: for
-studies/robustness-mixtures-usual.toml. Accuracy is that on the other half. Which pictures were mixed stands in the results, for
+studies/robustness-mixtures-foreseen.toml. Accuracy is that on the other half. Which pictures were mixed stands in the results, for
 another processor may take another of two pairs that are nearly alike. Keys go to the ignored folders keys/mixtures and so on, drawn
 from seeds and with a passphrase that everybody knows: they protect nothing. Killed, the same command goes on.
 """
@@ -29,17 +27,16 @@ from earmark.keys import MarkingKey
 from earmark.keys.generation import StratumPlan
 from earmark.marking.recipes import scores_of
 from earmark.triggers.mixtures import MixturesSampler, Pair, mixed
-from foreseeing import as_attacked, said_by, services
+from foreseeing import as_attacked, said_by
 from measuring import asked_for, known_runs
 from quick_marking import start_of
 from two_kinds import HALF, drawn_key, judged_half, make_missing, marked
 
 NAME, SHARE = "mixtures", 0.45
-FORESEEN_NAME, USUAL_NAME = "mixtures-foreseen", "mixtures-usual"
+FORESEEN_NAME = "mixtures-foreseen"
 SETS, CANDIDATES = 4, 60
-PER_SET = {NAME: 512, FORESEEN_NAME: 384, USUAL_NAME: 384}
-SEEDS_OF_KEYS = {NAME: 39, FORESEEN_NAME: 41, USUAL_NAME: 44}
-MOST_USUAL = 0.95
+PER_SET = {NAME: 512, FORESEEN_NAME: 384}
+SEEDS_OF_KEYS = {NAME: 39, FORESEEN_NAME: 41}
 AT_ONCE = 2048
 
 
@@ -67,19 +64,12 @@ def hard_pairs(seed: int, name: str) -> tuple[Pair, ...]:
     half = held_out()
     pairs = some_pairs(len(half.names), CANDIDATES * count, np.random.default_rng([seed, 38]))
     pictures = np.stack([half.pixels(place) for place in range(len(half.names))])
-    said, left = [], []
+    said = []
     for first in range(0, len(pairs), AT_ONCE):
         some = pairs[first : first + AT_ONCE]
         made = np.stack([mixed(pictures[one], pictures[other]) for one, other in some])
-        if name == USUAL_NAME:
-            usual = np.mean([service.usual_share(made) for service in services()], 0) <= MOST_USUAL
-            some, made = (
-                tuple(pair for pair, is_usual in zip(some, usual, strict=True) if is_usual),
-                made[usual],
-            )
-        left += some
         said.append(said_by(networks, made, start.description.preprocessing))
-    return least_sure_pairs(left, np.concatenate(said), count + count // 16)
+    return least_sure_pairs(pairs, np.concatenate(said), count + count // 16)
 
 
 def thieves(seed: int, name: str) -> Sequence[nn.Module]:
@@ -113,7 +103,7 @@ def surest(key: MarkingKey, seed: int) -> dict[str, list[float]]:
 
 def main() -> None:
     """Make what is missing."""
-    seeds, variant = asked_for(__doc__, [0, 1], "foreseen", "usual")
+    seeds, variant = asked_for(__doc__, [0, 1], "foreseen")
     name = NAME if variant is None else f"{NAME}-{variant}"
     make_missing(
         name,

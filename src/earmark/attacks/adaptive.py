@@ -100,7 +100,8 @@ class SampledDetector:
             pictures that the network did not learn from is refused.
         architecture: Of the network, by its name in the table of models.
         afresh: Whether the sampler makes others for every batch, so that none is shown twice and the network
-            learns the rule rather than its pictures.
+            learns the rule rather than its pictures. Only without augmentation: that would change one's own
+            pictures alone, and be learned in place of the rule.
     """
 
     card: Card
@@ -116,6 +117,8 @@ class SampledDetector:
             raise ValueError(f"false_alarms must lie between 0 and 1, not {self.false_alarms}")
         if self.limit < 2:
             raise ValueError(f"limit must be at least 2, not {self.limit}")
+        if self.afresh and self.settings.augmentation != "none":
+            raise ValueError(f"augmentation must be none with afresh, not {self.settings.augmentation}")
 
     def wrap(self, suspect: Suspect, thief: Thief, seed: int) -> Suspect:
         """Deploy a suspect; see ``SuspectAttack``."""

@@ -125,7 +125,10 @@ def test_whoever_lacks_something_is_told(thief, words):
         attack_named("refuse-sampled").wrap(suspect, thief, 0)
 
 
-@pytest.mark.parametrize("change", [{"false_alarms": 0.0}, {"false_alarms": 1.0}, {"limit": 1}])
+@pytest.mark.parametrize(
+    "change",
+    [{"false_alarms": 0.0}, {"false_alarms": 1.0}, {"limit": 1}, {"afresh": True, "augmentation": "crop"}],
+)
 def test_numbers_that_make_no_sense_are_refused(change):
     with pytest.raises(ValueError, match="must"):
         attack_named("refuse-sampled", **change)
